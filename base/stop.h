@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// The signal flag. First SIGINT or SIGTERM: finish the batches in flight, checkpoint, exit. Second:
+// stop now (the process exits at once, which any state survives).
+#pragma once
+
+#include <stdbool.h>
+
+void stop_install(void); // handlers for INT and TERM; PIPE ignored; SIGUSR1 asks for a line
+int stop_signal(void);   // 0, SIGINT or SIGTERM
+static inline bool stop_asked(void) {
+    return stop_signal() != 0;
+}
+int stop_error(void);      // ERR_INTERRUPTED or ERR_TERMINATED by the signal seen
+bool stop_take_usr1(void); // true once after each SIGUSR1

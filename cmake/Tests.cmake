@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# tests/unit/LAYER_name.c becomes a program linked with LAYER (and what that sees) and a test.
+# Every tests/lint/*.py is a test with the label "lint", run on the tree and on its own bad sample.
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+
+file(GLOB unit_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/unit/*.c")
+foreach(source IN LISTS unit_sources)
+  get_filename_component(name "${source}" NAME_WE)
+  string(REGEX REPLACE "_.*" "" layer "${name}")
+  if(NOT layer IN_LIST MVIMIG_LAYERS)
+    message(FATAL_ERROR "tests/unit/${name}.c: no layer is named ${layer}")
+  endif()
+  if(NOT TARGET ${layer})
+    continue()
+  endif()
+  add_executable(test_${name} "${source}")
+  target_link_libraries(test_${name} PRIVATE ${layer} PkgConfig::CMOCKA)
+  add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  set_tests_properties(${name} PROPERTIES LABELS "unit;${layer}" TIMEOUT 120)
+endforeach()
+
+file(GLOB lints CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/lint/*.py")
+foreach(lint IN LISTS lints)
+  get_filename_component(name "${lint}" NAME_WE)
+  if(name MATCHES "^_")
+    continue()
+  endif()
+  add_test(NAME lint_${name} COMMAND Python3::Interpreter "${lint}"
+           WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  set_tests_properties(lint_${name} PROPERTIES LABELS lint)
+  file(STRINGS "${lint}" self_test REGEX "--self-test")
+  if(self_test)
+    add_test(NAME lint_${name}_self COMMAND Python3::Interpreter "${lint}" --self-test
+             WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+    set_tests_properties(lint_${name}_self PROPERTIES LABELS lint)
+  endif()
+endforeach()
+
+# Each layer whole, linked with what it may see alone: a call that crosses a layer does not link.
+add_custom_target(layers_link)
+foreach(layer IN LISTS MVIMIG_LAYERS)
+  if(TARGET ${layer})
+    add_executable(link_${layer} EXCLUDE_FROM_ALL "${CMAKE_SOURCE_DIR}/cmake/link_main.c")
+    target_link_options(link_${layer} PRIVATE
+      "LINKER:--whole-archive,$<TARGET_FILE:${layer}>,--no-whole-archive")
+    target_link_libraries(link_${layer} PRIVATE ${layer})
+    add_dependencies(layers_link link_${layer})
+  endif()
+endforeach()
+add_test(NAME layers_link
+         COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_BINARY_DIR}" --target layers_link)
+set_tests_properties(layers_link PROPERTIES LABELS lint RUN_SERIAL ON)
