@@ -27,7 +27,7 @@ int buf_append(struct buf *b, const void *data, size_t len, struct err *e);
 void buf_puts(struct buf *b, const char *s);
 void buf_put(struct buf *b, const void *data, size_t len);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
 // Makes room for `more` bytes behind len and returns where they go; NULL when over the cap. The
 // caller writes there and adds to len; when it wrote less than `more`, buf_str() puts the zero.
