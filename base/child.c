@@ -31,7 +31,12 @@ static int child_pipe(int ends[2]) {
             ends[i] = high;
         }
     }
-    return ends[0] >= 0 && ends[1] >= 0 ? 0 : -1;
+    if (ends[0] >= 0 && ends[1] >= 0) {
+        return 0;
+    }
+    auto_close(&ends[0]);
+    auto_close(&ends[1]);
+    return -1;
 }
 
 // The environment: the caller's variables, then those of ours that every program needs.

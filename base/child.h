@@ -24,14 +24,17 @@ struct child_options {
     bool want_in, want_out, want_err;
 };
 
+// ERR_NOTFOUND when there is no such program. Standard input and output that are not wanted are
+// /dev/null.
 int child_start(struct child *c, const struct child_options *o, struct err *e);
 // Waits up to timeout_ms (negative: for ever) for the end; *status as of waitpid(2).
 // Returns 1 when it ended, 0 on timeout.
 int child_wait(struct child *c, int timeout_ms, int *status);
 // TERM, then KILL after `grace_ms`, to the whole group; reaps; closes the pipes.
 void child_stop(struct child *c, int grace_ms);
-// Runs to the end with `input` on its standard input; keeps at most max_out bytes of its output
-// and the last 64 KiB of its standard error. ERR_FAILED names the program, how it ended and the
-// last line of its standard error, escaped.
+// Runs to the end with `input` on its standard input; keeps its output in `out` (NULL: drops it)
+// and the last 64 KiB of its standard error. More than max_out bytes of output are ERR_LIMIT and
+// the end of the child, as is the timeout (ERR_FAILED). Otherwise ERR_FAILED names the program, how
+// it ended and the last line of its standard error, escaped.
 int child_run(const struct child_options *o, const void *input, size_t input_len, size_t max_out,
               int timeout_ms, struct buf *out, struct err *e);

@@ -153,8 +153,9 @@ int path_open(int rootfd, const char *rel, int flags, mode_t mode) {
         return -1;
     }
     int fd = path_openat2(rootfd, rel, flags, mode);
-    // EAGAIN: somebody renames things on the way; the walk is immune to that.
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EAGAIN)) {
+    // EAGAIN: somebody renames things on the way; the walk is immune to that. ENOTDIR is also what
+    // O_DIRECTORY gets from a symlink at the end; the walk looks closer.
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EAGAIN || errno == ENOTDIR)) {
         return path_open_walk(rootfd, rel, flags, mode);
     }
     return path_settle(fd, flags);

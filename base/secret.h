@@ -15,7 +15,8 @@ struct secret *secret_new(const char *value, size_t len);
 const char *secret_value(const struct secret *s); // NULL for NULL; do not copy it around
 void secret_free(struct secret *s);               // wipes
 
-// Reads a secret from a file: a regular file of at most 4 KiB, one trailing newline cut, not empty.
+// Reads a secret from a file: a regular file of at most 4 KiB, one trailing newline cut, not empty,
+// a single line. ERR_USAGE. Symlinks are followed, since mounted Kubernetes Secrets are such.
 int secret_from_file(const char *path, struct secret **out, struct err *e);
 
 struct redact;

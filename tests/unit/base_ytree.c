@@ -90,7 +90,7 @@ static void refuses(void **state) {
         {"a:\n  b: 1\n  c: 2\n  b: 3\n",
          "f:4: key \"b\" stands here a second time, first on line 2"},
         {"? [a]\n: b\n", "f:1: a key has to be a plain text, not a list or mapping"},
-        {"{: b}\n", "f:1: a key is missing"},
+        {"?\n: b\n", "f:1: a key is missing"},
         {"a: b\n\nc: \xFF\n", "f:3: not UTF-8 (byte 0xFF)"},
         {"a: \xC0\x80\n", "f:1: not UTF-8 (byte 0xC0)"}, // NUL, overlong
         {"a: \"x\\0y\"\n", "f:1: a zero byte (\\0) may not stand in a text"},
