@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// mvimig apply: do what a plan says.
+#include "commands/command.h"
+#include "commands/execution.h"
+#include "commands/plan_file.h"
+#include "commands/workdir.h"
+
+static int apply(struct execution *x, struct err *e) {
+    struct command_context *c = x->c;
+    int rc = execution_load(x, c->options->words[0], e);
+    if (rc == 0)
+        rc = plan_file_check_digest(x->plan, c->options->digest, e);
+    if (rc == 0)
+        rc = ends_configure(&x->ends, c, NULL, e);
+    if (rc == 0)
+        rc = execution_open_ends(x, e);
+    if (rc == 0)
+        rc = workdir_path(c, &x->ends, x->plan->name, &x->workdir, e);
+    if (rc == 0)
+        rc = execution_open_journal(x, true, e);
+    return rc != 0 ? rc : execution_walk(x, e);
+}
+
+static int run(struct command_context *c, struct err *e) {
+    struct execution x;
+    execution_init(&x, c);
+    int rc = apply(&x, e);
+    execution_close(&x);
+    return rc;
+}
+
+const struct command command_apply = {
+    .name = "apply",
+    .bit = C_APPLY,
+    .synopsis = "PLAN -c FILE",
+    .summary = "do what a plan says; what is done already is skipped",
+    .min_words = 1,
+    .max_words = 1,
+    .run = run,
+};

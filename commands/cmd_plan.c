@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// mvimig plan: scan both ends, compile, write the plan.
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/escape.h"
+#include "base/human.h"
+#include "commands/command.h"
+#include "commands/ends.h"
+#include "commands/plan_file.h"
+#include "commands/workdir.h"
+#include "compiler/compile.h"
+#include "scan/scan.h"
+
+struct planning {
+    struct command_context *c;
+    struct ends ends;
+    struct model *model;
+    struct scope scope, resolved;
+    struct inventory *inventory;
+    const char *name;
+    int pass;
+    FILE *report;
+    int64_t shown_ns;
+};
+
+static int set_with(struct scope *s, const struct scope_list *with, struct err *e) {
+    for (size_t i = 0; i < with->n; i++) {
+        char *list = must_strdup(with->items[i]), *save = NULL;
+        for (char *w = strtok_r(list, ",", &save); w != NULL; w = strtok_r(NULL, ",", &save)) {
+            if (strcmp(w, "accounts") == 0)
+                s->with_accounts = true;
+            else if (strcmp(w, "transient") == 0)
+                s->with_transient = true;
+            else
+                err_set(e, ERR_USAGE, "--with takes accounts and transient");
+        }
+        free(list);
+    }
+    return e->code;
+}
+
+static int scope_from_options(const struct options *o, struct scope *s, struct err *e) {
+    s->server = o->server;
+    s->users = o->users;
+    s->projects = o->projects;
+    s->excludes = o->excludes;
+    s->files_only = o->files_only;
+    s->no_follow = o->no_follow;
+    s->on_conflict = -1;
+    if (o->server && (o->users.n > 0 || o->projects.n > 0))
+        return err_set(e, ERR_USAGE, "--server takes everything; leave out --users and --projects");
+    if (!o->server && o->users.n == 0 && o->projects.n == 0)
+        return err_set(e, ERR_USAGE,
+                       "nothing says what to move: give --server, --users A,B or --projects P,Q");
+    for (int i = 0; o->on_conflict != NULL && i < 3; i++)
+        if (strcmp(o->on_conflict, conflict_policy_names[i]) == 0)
+            s->on_conflict = i;
+    if (o->on_conflict != NULL && s->on_conflict < 0)
+        return err_set(e, ERR_USAGE, "--on-conflict takes keep, replace or fail");
+    return set_with(s, &o->with, e);
+}
+
+// A name that says what is moved: "server", "users-alice-bob", "projects-line3".
+static const char *default_name(struct arena *a, const struct scope *s) {
+    if (s->server)
+        return "server";
+    AUTO_BUF struct buf b = BUF_INIT(1 << 20);
+    const struct scope_list *list = s->users.n > 0 ? &s->users : &s->projects;
+    buf_puts(&b, s->users.n > 0 ? "users" : "projects");
+    for (size_t i = 0; i < list->n; i++)
+        buf_printf(&b, "-%s", list->items[i]);
+    char *name = arena_strndup(a, buf_str(&b), b.len < 60 ? b.len : 60);
+    for (char *p = name; *p != 0; p++)
+        if (!isalnum((unsigned char)*p) || (unsigned char)*p >= 0x80)
+            *p = '-';
+    return name;
+}
+
+static int write_finding(void *arg, const struct inv_finding *f) {
+    struct planning *p = arg;
+    if (p->report == NULL)
+        return 0;
+    json_t *line = json_pack("{ss ss ss ss}", "finding", inv_finding_names[f->kind], "collection",
+                             f->collection, "id", f->id, "detail", f->detail);
+    if (line == NULL) { // an ID that is not UTF-8: as it would be shown
+        char id[1024];
+        line = json_pack("{ss ss ss}", "finding", inv_finding_names[f->kind], "collection",
+                         f->collection, "id", escape_into(id, sizeof id, f->id, strlen(f->id)));
+    }
+    if (line != NULL && json_dumpf(line, p->report, JSON_COMPACT) == 0)
+        fputc('\n', p->report);
+    json_decref(line);
+    return 0;
+}
+
+static void show_scan(void *arg, const char *what, uint64_t seen) {
+    struct planning *p = arg;
+    int64_t now = clock_mono_ns();
+    char n[HUMAN_TEXT];
+    if (now - p->shown_ns < (p->c->out->terminal ? 200000000ll : 10000000000ll))
+        return;
+    p->shown_ns = now;
+    AUTO_FREE char *text = must_sprintf("scan: %s, %s seen", what, human_count(seen, n));
+    out_progress(p->c->out, text);
+}
+
+static int open_ends(struct planning *p, struct err *e) {
+    const struct options *o = p->c->options;
+    unsigned need =
+        ENDS_SOURCE_DB | ENDS_SOURCE_FILES | ENDS_DESTINATION_DB | ENDS_DESTINATION_FILES;
+    int rc = ends_configure(&p->ends, p->c, NULL, e);
+    // A plan of files alone needs the destination's database for nothing.
+    if (o->files_only && rc == 0 && p->ends.config->destination.mongo_uri == NULL)
+        need &= ~(unsigned)ENDS_DESTINATION_DB;
+    if (rc == 0)
+        rc = ends_open(&p->ends, need, e);
+    return rc != 0 ? rc : ends_check_distinct(&p->ends, e);
+}
+
+static int run_scan(struct planning *p, struct err *e) {
+    struct scan_options so = {.model = p->model,
+                              .scope = &p->scope,
+                              .source = p->ends.source_db,
+                              .destination = p->ends.destination_db,
+                              .source_root = p->ends.source_root,
+                              .source_dir = p->ends.config->source.data_dir,
+                              .destination_dir = p->ends.config->destination.data_dir,
+                              .predict = !p->c->options->no_predict && !p->scope.files_only,
+                              .finding = write_finding,
+                              .arg = p,
+                              .progress = show_scan};
+    const char *report = p->c->options->report;
+    if (report != NULL && (p->report = fopen(report, "we")) == NULL)
+        return err_sys(e, ERR_USAGE, errno, "--report %s cannot be written", report);
+    int rc = scan(&so, &p->inventory, e);
+    out_progress_end(p->c->out);
+    if (p->report != NULL && fclose(STEAL(p->report)) != 0 && rc == 0)
+        return err_sys(e, ERR_IO, errno, "--report %s cannot be written", report);
+    return rc;
+}
+
+// Planning again for a name is its next pass: behind the pass of the plan that was applied last.
+static int find_pass(struct planning *p, struct err *e) {
+    const char *dir = NULL;
+    int rc = workdir_path(p->c, &p->ends, p->name, &dir, e);
+    if (rc != 0)
+        return rc;
+    const char *last = arena_printf(p->c->arena, "%s/" WORKDIR_PLAN, dir);
+    AUTO_PLAN struct plan *before = NULL;
+    p->pass = 1;
+    if (access(last, F_OK) != 0)
+        return 0;
+    rc = plan_read_file(last, &before, e);
+    if (rc == 0)
+        p->pass = before->pass + 1;
+    return rc;
+}
+
+static int deliver(struct planning *p, const struct plan *plan, struct err *e) {
+    AUTO_BUF struct buf text = BUF_INIT(64 << 20);
+    const char *file = p->c->options->output;
+    uint8_t digest[HASH_SIZE];
+    char hex[HASH_HEX];
+    plan_emit(plan, &text);
+    hash_bytes(text.data, text.len, digest);
+    hash_hex(digest, hex);
+    if (file == NULL) {
+        out_raw(p->c->out, text.data, text.len);
+        out_log(p->c->out, OUT_INFO, NULL, "plan %s, pass %d: %zu steps, digest sha256:%s",
+                plan->name, plan->pass, plan->n_steps, hex);
+        return 0;
+    }
+    int rc = plan_file_write(file, text.data, text.len, e);
+    if (rc != 0)
+        return rc;
+    out_result(p->c->out, "%s\n\n", plan->comment != NULL ? plan->comment : "");
+    out_result(p->c->out, "Plan %s, pass %d: %zu steps, written to %s\nDigest sha256:%s\n",
+               plan->name, plan->pass, plan->n_steps, file, hex);
+    out_result(p->c->out, "\nNext: read it (mvimig show %s), then mvimig apply %s\n", file, file);
+    return 0;
+}
+
+static int make_plan(struct planning *p, struct err *e) {
+    struct command_context *c = p->c;
+    AUTO_PLAN struct plan *plan = NULL;
+    int rc = scope_from_options(c->options, &p->scope, e);
+    if (rc == 0)
+        rc = read_schema(c, &p->model, e);
+    if (rc == 0)
+        rc = open_ends(p, e);
+    if (rc != 0)
+        return rc;
+    p->name = c->options->name != NULL ? c->options->name : default_name(c->arena, &p->scope);
+    if (!plan_name_ok(p->name))
+        return err_set(e, ERR_USAGE,
+                       "--name takes letters, digits, '.', '_' and '-', at most 63, beginning with "
+                       "a letter or digit");
+    rc = find_pass(p, e);
+    if (rc == 0)
+        rc = run_scan(p, e);
+    if (rc == 0)
+        rc = scope_resolve(p->inventory, &p->scope, &p->resolved, c->arena, e);
+    struct compile_options co = {.name = p->name, .pass = p->pass};
+    if (rc == 0)
+        rc = compile(&p->resolved, p->inventory, &co, &plan, e);
+    return rc != 0 ? rc : deliver(p, plan, e);
+}
+
+static int run(struct command_context *c, struct err *e) {
+    struct planning p = {.c = c, .ends = ENDS_INIT};
+    int rc = make_plan(&p, e);
+    if (p.report != NULL)
+        fclose(p.report);
+    inventory_free(p.inventory);
+    model_free(p.model);
+    ends_close(&p.ends);
+    return rc;
+}
+
+const struct command command_plan = {
+    .name = "plan",
+    .bit = C_PLAN,
+    .synopsis = "-c FILE (--server | --users A,B | --projects P,Q) [-o PLAN]",
+    .summary = "scan both ends and write down what a migration would do",
+    .max_words = 0,
+    .run = run,
+};

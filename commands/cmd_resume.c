@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// mvimig resume: go on with what was unfinished, by the plan and configuration the journal knows.
+#include "commands/command.h"
+#include "commands/execution.h"
+#include "commands/workdir.h"
+#include "state/report.h"
+
+// The configuration that apply used, from the journal; "" when it is not known.
+static const char *known_config(struct command_context *c, const char *workdir) {
+    struct report r = {0};
+    struct err ignored = {0};
+    int fd = -1;
+    const char *path = "";
+    if (workdir_open(workdir, false, &fd, &ignored) == 0 &&
+        report_read(fd, c->arena, &r, &ignored) == 0 && r.config_path != NULL)
+        path = r.config_path;
+    auto_close(&fd);
+    return path;
+}
+
+static int resume(struct execution *x, struct err *e) {
+    struct command_context *c = x->c;
+    const char *word = c->options->n_words > 0 ? c->options->words[0] : NULL;
+    int rc = 0;
+    if (c->options->config != NULL)
+        rc = ends_configure(&x->ends, c, NULL, e);
+    if (rc == 0)
+        rc = workdir_find(c, &x->ends, word, true, &x->workdir, e);
+    if (rc == 0 && x->ends.config == NULL)
+        rc = ends_configure(&x->ends, c, known_config(c, x->workdir), e);
+    if (rc == 0)
+        rc = execution_load(x, arena_printf(c->arena, "%s/" WORKDIR_PLAN, x->workdir), e);
+    if (rc == 0)
+        rc = execution_open_ends(x, e);
+    if (rc == 0)
+        rc = execution_open_journal(x, false, e);
+    return rc != 0 ? rc : execution_walk(x, e);
+}
+
+static int run(struct command_context *c, struct err *e) {
+    struct execution x;
+    execution_init(&x, c);
+    int rc = resume(&x, e);
+    execution_close(&x);
+    return rc;
+}
+
+const struct command command_resume = {
+    .name = "resume",
+    .bit = C_RESUME,
+    .synopsis = "[NAME | DIR]",
+    .summary = "go on with an unfinished migration",
+    .max_words = 1,
+    .run = run,
+};

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// mvimig show: a plan for people, as a graph, as a difference, as JSON.
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/human.h"
+#include "commands/command.h"
+#include "commands/ends.h"
+#include "commands/plan_file.h"
+
+struct stage {
+    const char *name; // "files/datasets", "dump/DataSetFiles"
+    uint64_t steps, objects, files, documents, bytes;
+};
+
+struct stages {
+    struct stage *items;
+    size_t n, cap;
+};
+
+// A stage is the first two parts of a step's ID.
+static struct stage *stage_of(struct stages *all, const char *id, struct arena *a) {
+    const char *slash = strchr(id, '/');
+    const char *second = slash != NULL ? strchr(slash + 1, '/') : NULL;
+    size_t len = second != NULL ? (size_t)(second - id) : strlen(id);
+    for (size_t i = 0; i < all->n; i++)
+        if (strlen(all->items[i].name) == len && memcmp(all->items[i].name, id, len) == 0)
+            return &all->items[i];
+    ARENA_PUSH(a, all->items, all->n, all->cap, (struct stage){.name = arena_strndup(a, id, len)});
+    return &all->items[all->n - 1];
+}
+
+static void count_stages(const struct plan *p, struct stages *all, struct arena *a) {
+    for (size_t i = 0; i < p->n_steps; i++) {
+        const struct plan_step *s = &p->steps[i];
+        struct stage *st = stage_of(all, s->id, a);
+        st->steps++;
+        st->files += s->expect.files;
+        st->documents += s->expect.documents;
+        st->bytes += s->expect.bytes;
+        for (size_t j = 0; j < s->n_sets; j++)
+            st->objects += s->sets[j]->n;
+    }
+}
+
+static void show_table(struct out *o, const struct plan *p, const struct stages *all) {
+    AUTO_BUF struct buf b = BUF_INIT(64 << 20);
+    char n1[HUMAN_TEXT], n2[HUMAN_TEXT], n3[HUMAN_TEXT], n4[HUMAN_TEXT];
+    if (p->comment != NULL)
+        buf_printf(&b, "%s\n\n", p->comment);
+    buf_printf(&b, "%-36s %8s %10s %12s %12s\n", "stage", "steps", "files", "documents", "bytes");
+    for (size_t i = 0; i < all->n; i++) {
+        const struct stage *s = &all->items[i];
+        buf_printf(&b, "%-36s %8s %10s %12s %12s\n", s->name, human_count(s->steps, n1),
+                   s->files > 0 ? human_count(s->files, n2) : "-",
+                   s->documents > 0 ? human_count(s->documents, n3) : "-",
+                   s->bytes > 0 ? human_bytes(s->bytes, n4) : "-");
+    }
+    buf_printf(&b, "\nPlan %s, pass %d: %s -> %s\n%zu steps, %zu sets\nDigest sha256:%s\n", p->name,
+               p->pass, p->source.server, p->destination.server, p->n_steps, p->n_sets, p->digest);
+    out_result_text(o, buf_str(&b));
+}
+
+static json_t *json_needs(const struct plan_step *s) {
+    json_t *needs = json_array();
+    for (size_t i = 0; i < s->n_needs; i++)
+        json_array_append_new(needs, json_string(s->needs[i]));
+    return needs;
+}
+
+static json_t *json_step(const struct plan_step *s) {
+    json_t *j = json_pack("{ss ss ss so}", "id", s->id, "kind", plan_kinds[s->kind].name, "hash",
+                          s->hash_text, "needs", json_needs(s));
+    const struct {
+        const char *key, *value;
+    } texts[] = {{"under", s->under}, {"set", s->set},
+                 {"name", s->name},   {"collection", s->collection},
+                 {"by", s->by},       {"from_id", s->from_id},
+                 {"to_id", s->to_id}, {"orphansOf", s->orphans_of},
+                 {"from", s->from}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].value != NULL)
+            json_object_set_new(j, texts[i].key, json_string(texts[i].value));
+    if (s->expect.any)
+        json_object_set_new(j, "expect",
+                            json_pack("{sI sI sI}", "files", (json_int_t)s->expect.files,
+                                      "documents", (json_int_t)s->expect.documents, "bytes",
+                                      (json_int_t)s->expect.bytes));
+    return j;
+}
+
+static void show_json(struct out *o, const struct plan *p) {
+    json_t *steps = json_array(), *sets = json_object();
+    for (size_t i = 0; i < p->n_steps; i++)
+        json_array_append_new(steps, json_step(&p->steps[i]));
+    for (size_t i = 0; i < p->n_sets; i++) {
+        json_t *ids = json_array();
+        for (size_t j = 0; j < p->sets[i].n; j++)
+            json_array_append_new(ids, json_string(p->sets[i].ids[j]));
+        json_object_set_new(sets, p->sets[i].name, ids);
+    }
+    json_t *all =
+        json_pack("{si ss si ss s{ss ss ss} s{ss ss ss} so so}", "mvimig", 1, "name", p->name,
+                  "pass", p->pass, "digest", p->digest, "source", "server", p->source.server,
+                  "database", p->source.database, "root", p->source.root, "destination", "server",
+                  p->destination.server, "database", p->destination.database, "root",
+                  p->destination.root, "sets", sets, "steps", steps);
+    MUST(all != NULL);
+    AUTO_FREE char *text = json_dumps(all, JSON_INDENT(2));
+    MUST(text != NULL);
+    out_result(o, "%s\n", text);
+    json_decref(all);
+}
+
+static int show_difference(struct command_context *c, const struct model *m, const struct plan *p,
+                           struct err *e) {
+    AUTO_PLAN struct plan *other = NULL;
+    AUTO_BUF struct buf b = BUF_INIT(64 << 20);
+    int rc = plan_file_read(c, m, c->options->diff, &other, e);
+    if (rc != 0)
+        return rc;
+    plan_diff(p, other, &b);
+    out_result_text(c->out, b.len > 0 ? buf_str(&b) : "The two plans mean the same.\n");
+    return 0;
+}
+
+static int run(struct command_context *c, struct err *e) {
+    AUTO_MODEL struct model *m = NULL;
+    AUTO_PLAN struct plan *p = NULL;
+    int rc = read_schema(c, &m, e);
+    if (rc == 0)
+        rc = plan_file_read(c, m, c->options->words[0], &p, e);
+    if (rc != 0)
+        return rc;
+    if (c->options->diff != NULL)
+        return show_difference(c, m, p, e);
+    if (c->options->graph) {
+        AUTO_BUF struct buf dot = BUF_INIT(64 << 20);
+        plan_graph(p, &dot);
+        out_result_text(c->out, buf_str(&dot));
+        return 0;
+    }
+    if (c->options->json) {
+        show_json(c->out, p);
+        return 0;
+    }
+    struct stages all = {0};
+    count_stages(p, &all, c->arena);
+    show_table(c->out, p, &all);
+    return 0;
+}
+
+const struct command command_show = {
+    .name = "show",
+    .bit = C_SHOW,
+    .synopsis = "PLAN [--graph | --diff OTHER | --json]",
+    .summary = "show a plan: what it moves, as a table, a graph, a difference or JSON",
+    .min_words = 1,
+    .max_words = 1,
+    .run = run,
+};

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// mvimig verify: the destination against what was read from the source.
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/human.h"
+#include "commands/command.h"
+#include "commands/execution.h"
+#include "commands/progress.h"
+#include "commands/workdir.h"
+#include "executor/verify.h"
+
+static int show_difference(void *arg, const struct plan_step *s, const struct step_difference *d,
+                           struct err *e) {
+    struct command_context *c = arg;
+    (void)e;
+    if (!c->options->json) {
+        out_result(c->out, "%s: %s %s: %s%s%s\n", s->id, d->object, d->id, d->what,
+                   d->detail != NULL && *d->detail != 0 ? ": " : "",
+                   d->detail != NULL ? d->detail : "");
+        return 0;
+    }
+    json_t *line =
+        json_pack("{ss ss ss ss ss ss}", "type", "difference", "step", s->id, "object", d->object,
+                  "id", d->id, "what", d->what, "detail", d->detail != NULL ? d->detail : "");
+    AUTO_FREE char *text = line != NULL ? json_dumps(line, JSON_COMPACT) : NULL;
+    if (text != NULL)
+        out_result(c->out, "%s\n", text);
+    json_decref(line);
+    return 0;
+}
+
+static void tell(struct command_context *c, const struct verify_outcome *o) {
+    char n[4][HUMAN_TEXT];
+    if (c->options->json) {
+        out_result(c->out,
+                   "{\"type\":\"summary\",\"steps\":%llu,\"notDone\":%llu,\"compared\":%llu,"
+                   "\"same\":%llu,\"differ\":%llu}\n",
+                   (unsigned long long)o->steps, (unsigned long long)o->not_done,
+                   (unsigned long long)o->compared, (unsigned long long)o->same,
+                   (unsigned long long)o->differ);
+        return;
+    }
+    out_result(c->out, "%s files and documents compared: %s same, %s differ",
+               human_count(o->compared, n[0]), human_count(o->same, n[1]),
+               human_count(o->differ, n[2]));
+    if (o->not_done > 0)
+        out_result(c->out, "; %s step(s) are not done and were not compared",
+                   human_count(o->not_done, n[3]));
+    out_result(c->out, "\n");
+}
+
+static int verify(struct execution *x, struct err *e) {
+    struct command_context *c = x->c;
+    struct verify_outcome outcome;
+    struct progress progress;
+    int rc = execution_load(x, c->options->words[0], e);
+    if (rc == 0)
+        rc = ends_configure(&x->ends, c, NULL, e);
+    if (rc == 0)
+        rc = execution_open_ends(x, e);
+    if (rc == 0)
+        rc = workdir_path(c, &x->ends, x->plan->name, &x->workdir, e);
+    if (rc == 0)
+        rc = execution_open_journal(x, false, e);
+    if (rc != 0)
+        return rc;
+    execution_fill_run(x);
+    progress_begin(&progress, c->out, &x->run, "verify");
+    struct verify_job job = {.run = &x->run,
+                             .difference = show_difference,
+                             .arg = c,
+                             .tick = progress_tick,
+                             .tick_arg = &progress};
+    rc = verify_steps(&job, &outcome, e);
+    out_progress_end(c->out);
+    if (rc != 0)
+        return rc;
+    tell(c, &outcome);
+    return outcome.differ > 0 ? ERR_DIFFERS : outcome.not_done > 0 ? ERR_LEFTOVER : 0;
+}
+
+static int run(struct command_context *c, struct err *e) {
+    struct execution x;
+    execution_init(&x, c);
+    int rc = verify(&x, e);
+    execution_close(&x);
+    return rc;
+}
+
+const struct command command_verify = {
+    .name = "verify",
+    .bit = C_VERIFY,
+    .synopsis = "PLAN -c FILE",
+    .summary = "compare the destination with what was read from the source",
+    .min_words = 1,
+    .max_words = 1,
+    .run = run,
+};

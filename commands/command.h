@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// A command: one file (commands/cmd_NAME.c), one const struct, one line in commands/table.c.
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "commands/options.h"
+#include "commands/out.h"
+
+struct command_context {
+    const char *name; // of the command, as the lock and the journal name it
+    struct out *out;
+    const struct options *options;
+    struct arena *arena; // lives as long as the command
+};
+
+struct command {
+    const char *name;
+    unsigned bit;         // which options it knows
+    const char *synopsis; // behind "mvimig NAME"
+    const char *summary;  // one line
+    size_t min_words, max_words;
+    // Returns 0, or the code whose exit status the program ends with. An error text is printed by
+    // the caller; codes that are outcomes rather than errors leave the text empty.
+    int (*run)(struct command_context *c, struct err *e);
+};
+
+extern const struct command command_plan, command_show, command_apply, command_resume,
+    command_status, command_verify, command_conflicts, command_version;
+
+const struct command *command_find(const char *name);
+// All of them, NULL at the end.
+extern const struct command *const commands[];
+
+// Finds the command in argv, runs it, prints its error. Returns the exit status.
+int command_main(int argc, char *const *argv);

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/ends.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "base/tempfile.h"
+
+#define SCHEMA_MAX (1 << 20)
+
+int ends_configure(struct ends *ends, struct command_context *c, const char *otherwise,
+                   struct err *e) {
+    const char *path = c->options->config;
+    if (path == NULL)
+        path = getenv("MVI_MIG_CONFIG");
+    if (path == NULL || *path == 0)
+        path = otherwise;
+    if (path == NULL || *path == 0)
+        return err_set(e, ERR_USAGE,
+                       "no network configuration: give -c FILE or set MVI_MIG_CONFIG");
+    int rc = config_read(path, &ends->config, e);
+    if (rc == 0)
+        config_redact(ends->config, c->out->redact);
+    return rc;
+}
+
+static int need_direct(const struct end_config *end, bool db, struct err *e) {
+    if (db && end->mongo_uri == NULL)
+        return err_set(
+            e, ERR_USAGE,
+            "%s: the configuration has no mongoUri; this version reaches a database only "
+            "by its URI (through a port-forward or tunnel where need be)",
+            end->label);
+    if (!db && end->data_dir == NULL)
+        return err_set(e, ERR_USAGE,
+                       "%s: the configuration has no dataDir; this version reaches files only in a "
+                       "mounted directory",
+                       end->label);
+    return 0;
+}
+
+static int open_db(const struct end_config *end, struct mongo_end **out, struct err *e) {
+    if (*out != NULL)
+        return 0;
+    int rc = need_direct(end, true, e);
+    if (rc != 0)
+        return rc;
+    struct mongo_options o = {.label = end->label,
+                              .uri = end->mongo_uri,
+                              .user = end->mongo_user,
+                              .password = end->mongo_password,
+                              .database = end->mongo_database,
+                              .tls_ca_file = end->tls_ca_file,
+                              .tls_certificate_key_file = end->tls_certificate_key_file};
+    return mongo_end_open(&o, out, e);
+}
+
+static int open_source_files(struct ends *ends, struct err *e) {
+    const struct end_config *end = &ends->config->source;
+    if (ends->source_root >= 0)
+        return 0;
+    int rc = need_direct(end, false, e);
+    if (rc == 0)
+        rc = path_open_root(end->data_dir, &ends->source_root, e);
+    return rc == 0 ? 0 : err_wrap(e, "source files");
+}
+
+static int open_destination_files(struct ends *ends, struct err *e) {
+    const struct end_config *end = &ends->config->destination;
+    if (ends->destination_files != NULL)
+        return 0;
+    int rc = need_direct(end, false, e);
+    if (rc == 0)
+        rc = file_end_directory("destination", end->data_dir, &ends->destination_files, e);
+    return rc == 0 ? 0 : err_wrap(e, "destination files");
+}
+
+int ends_open(struct ends *ends, unsigned need, struct err *e) {
+    int rc = 0;
+    if ((need & ENDS_SOURCE_FILES) != 0)
+        rc = open_source_files(ends, e);
+    if (rc == 0 && (need & ENDS_DESTINATION_FILES) != 0)
+        rc = open_destination_files(ends, e);
+    if (rc == 0 && (need & ENDS_SOURCE_DB) != 0)
+        rc = open_db(&ends->config->source, &ends->source_db, e);
+    if (rc == 0 && (need & ENDS_DESTINATION_DB) != 0)
+        rc = open_db(&ends->config->destination, &ends->destination_db, e);
+    return rc;
+}
+
+static int check_databases(struct ends *ends, struct err *e) {
+    AUTO(mongo_cleanup) struct mongo *source = NULL, *destination = NULL;
+    bool same = false;
+    int rc = mongo_session(ends->source_db, &source, e);
+    if (rc == 0)
+        rc = mongo_session(ends->destination_db, &destination, e);
+    if (rc == 0)
+        rc = mongo_same_database(source, destination, &same, e);
+    if (rc == 0 && same)
+        return err_set(e, ERR_USAGE,
+                       "source and destination are the same database (%s and %s hold the same "
+                       "collections); name another destination in %s",
+                       mongo_end_server(ends->source_db)->host,
+                       mongo_end_server(ends->destination_db)->host, ends->config->path);
+    return rc;
+}
+
+int ends_check_distinct(struct ends *ends, struct err *e) {
+    bool same = false;
+    int rc = 0;
+    if (ends->source_db != NULL && ends->destination_db != NULL)
+        rc = check_databases(ends, e);
+    if (rc != 0 || ends->source_root < 0 || ends->destination_files == NULL)
+        return rc;
+    rc = files_same_root(ends->destination_files, ends->source_root, &same, e);
+    if (rc == 0 && same)
+        return err_set(
+            e, ERR_USAGE,
+            "source and destination are the same data directory (%s and %s); name another "
+            "destination in %s",
+            ends->config->source.data_dir, ends->config->destination.data_dir, ends->config->path);
+    return rc;
+}
+
+void ends_close(struct ends *ends) {
+    mongo_end_close(STEAL(ends->source_db));
+    mongo_end_close(STEAL(ends->destination_db));
+    file_end_free(STEAL(ends->destination_files));
+    auto_close(&ends->source_root);
+    config_free(STEAL(ends->config));
+}
+
+int read_schema(struct command_context *c, struct model **out, struct err *e) {
+    const char *path = c->options->schema;
+    AUTO_FREE char *text = NULL;
+    size_t len = 0;
+    if (path == NULL)
+        return model_read("built-in schema", NULL, 0, out, e);
+    int rc = file_read(AT_FDCWD, path, SCHEMA_MAX, &text, &len, e);
+    if (rc == ERR_NOTFOUND)
+        return err_set(e, ERR_USAGE, "--schema %s: there is no such file", path);
+    return rc != 0 ? rc : model_read(path, text, len, out, e);
+}

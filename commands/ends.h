@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Both ends of a migration, opened as a configuration says.
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "commands/command.h"
+#include "schema/config.h"
+#include "schema/model.h"
+#include "site/files.h"
+#include "site/mongo.h"
+
+enum ends_need {
+    ENDS_SOURCE_DB = 1 << 0,
+    ENDS_DESTINATION_DB = 1 << 1,
+    ENDS_SOURCE_FILES = 1 << 2,
+    ENDS_DESTINATION_FILES = 1 << 3,
+};
+
+struct ends {
+    struct config *config;
+    struct mongo_end *source_db, *destination_db; // NULL when not needed
+    int source_root;                              // -1 when not needed
+    struct file_end *destination_files;
+};
+#define ENDS_INIT                                                                                  \
+    { .source_root = -1 }
+#define AUTO_ENDS AUTO(ends_close)
+
+// Reads the configuration: -c, else $MVI_MIG_CONFIG, else `otherwise` (may be NULL). Its secrets go
+// to the redactor before anything else is done.
+int ends_configure(struct ends *ends, struct command_context *c, const char *otherwise,
+                   struct err *e);
+// Opens what is needed (enum ends_need) and not open yet.
+int ends_open(struct ends *ends, unsigned need, struct err *e);
+// Refuses a destination that is the source, whatever its address says.
+int ends_check_distinct(struct ends *ends, struct err *e);
+void ends_close(struct ends *ends);
+
+// The schema: --schema, else the built-in one.
+int read_schema(struct command_context *c, struct model **out, struct err *e);

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/execution.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/tempfile.h"
+#include "commands/ends.h"
+#include "commands/outcome.h"
+#include "commands/plan_file.h"
+#include "commands/progress.h"
+#include "commands/workdir.h"
+#include "executor/walk.h"
+
+#define JOBS_DEFAULT 4
+#define PLAN_MAX (64 << 20)
+
+static void log_run(void *arg, enum run_log_level level, const char *step, const char *text) {
+    out_log(arg, (enum out_level)level, step, "%s", text);
+}
+
+void execution_init(struct execution *x, struct command_context *c) {
+    memset(x, 0, sizeof *x);
+    x->c = c;
+    x->ends = (struct ends)ENDS_INIT;
+    x->workdir_fd = -1;
+}
+
+void execution_close(struct execution *x) {
+    journal_close(STEAL(x->journal));
+    lock_release(STEAL(x->lock));
+    auto_close(&x->workdir_fd);
+    ends_close(&x->ends);
+    plan_free(STEAL(x->plan));
+    model_free(STEAL(x->model));
+}
+
+int execution_load(struct execution *x, const char *plan_path, struct err *e) {
+    x->plan_path = plan_path;
+    int rc = read_schema(x->c, &x->model, e);
+    return rc != 0 ? rc : plan_file_read(x->c, x->model, plan_path, &x->plan, e);
+}
+
+static unsigned needed_ends(const struct plan *p) {
+    unsigned need = 0;
+    for (size_t i = 0; i < p->n_steps; i++)
+        need |= p->steps[i].kind == KIND_DUMP      ? ENDS_SOURCE_DB
+                : p->steps[i].kind == KIND_RESTORE ? ENDS_DESTINATION_DB
+                                                   : ENDS_SOURCE_FILES | ENDS_DESTINATION_FILES;
+    return need;
+}
+
+// An end is the plan's when it still has the collection that the plan knows it by. An end that was
+// empty when the plan was made has none, and is bound when it has.
+static int check_end(struct execution *x, struct mongo_end *db, const struct plan_end *planned,
+                     const char *label, struct err *e) {
+    AUTO(mongo_cleanup) struct mongo *m = NULL;
+    char found[400] = "";
+    if (db == NULL || planned->fingerprint == NULL || planned->fingerprint[0] == 0)
+        return 0;
+    const char *equals = strchr(planned->fingerprint, '=');
+    const char *collection = arena_strndup(x->c->arena, planned->fingerprint,
+                                           equals != NULL ? (size_t)(equals - planned->fingerprint)
+                                                          : strlen(planned->fingerprint));
+    int rc = mongo_session(db, &m, e);
+    if (rc == 0)
+        rc = mongo_fingerprint(m, &collection, 1, found, sizeof found, e);
+    if (rc != 0 || strcmp(found, planned->fingerprint) == 0)
+        return rc;
+    return err_set(e, ERR_PLAN,
+                   "the %s is not the one the plan was made for: %s is %s there, the plan says %s; "
+                   "mend the configuration, or plan again",
+                   label, collection, found[0] != 0 ? found : "missing", planned->fingerprint);
+}
+
+int execution_open_ends(struct execution *x, struct err *e) {
+    int rc = ends_open(&x->ends, needed_ends(x->plan), e);
+    if (rc == 0)
+        rc = ends_check_distinct(&x->ends, e);
+    if (rc == 0)
+        rc = check_end(x, x->ends.source_db, &x->plan->source, "source", e);
+    if (rc == 0)
+        rc = check_end(x, x->ends.destination_db, &x->plan->destination, "destination", e);
+    return rc;
+}
+
+static void log_wait(void *arg, const char *text) {
+    out_log(arg, OUT_INFO, NULL, "%s", text);
+}
+
+int execution_open_journal(struct execution *x, bool create, struct err *e) {
+    struct journal_options o = {
+        .program_version = MVIMIG_VERSION, .on_wait = log_wait, .arg = x->c->out};
+    struct stat st;
+    int rc = workdir_open(x->workdir, create, &x->workdir_fd, e);
+    if (rc == 0)
+        rc = lock_take(x->workdir_fd, x->c->name, 0, &x->lock, e);
+    if (rc != 0)
+        return rc;
+    bool there = fstatat(x->workdir_fd, WORKDIR_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    bool plan_there = fstatat(x->workdir_fd, WORKDIR_PLAN, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!there && (!create || plan_there))
+        return err_set(e, ERR_JOURNAL,
+                       "the journal %s/%s is missing, though a plan was applied there; put it back "
+                       "from its sealed copy or a backup, or plan under another name",
+                       x->workdir, WORKDIR_JOURNAL);
+    rc = there ? journal_open(x->workdir_fd, &o, &x->journal, e)
+               : journal_create(x->workdir_fd, x->plan, &o, &x->journal, e);
+    if (rc == 0)
+        rc = journal_bind(x->journal, x->plan, x->ends.config->path, e);
+    return rc == 0 ? 0 : err_wrap(e, "%s", x->workdir);
+}
+
+// The plan as it is applied is kept for resume, status and the next pass.
+static int keep_plan(struct execution *x, struct err *e) {
+    AUTO_FREE char *text = NULL;
+    size_t len = 0;
+    int rc = file_read(AT_FDCWD, x->plan_path, PLAN_MAX, &text, &len, e);
+    uint8_t digest[HASH_SIZE];
+    char hex[HASH_HEX];
+    if (rc != 0)
+        return rc;
+    hash_bytes(text, len, digest);
+    hash_hex(digest, hex);
+    if (strcmp(hex, x->plan->digest) != 0)
+        return err_set(e, ERR_PLAN, "%s was changed while it was read; apply it again",
+                       x->plan_path);
+    return tempfile_put(x->workdir_fd, WORKDIR_PLAN, 0600, text, len, e);
+}
+
+void execution_fill_run(struct execution *x) {
+    const struct options *o = x->c->options;
+    x->run = (struct run){.plan = x->plan,
+                          .journal = x->journal,
+                          .workdir_fd = x->workdir_fd,
+                          .source_db = x->ends.source_db,
+                          .destination_db = x->ends.destination_db,
+                          .source_root = x->ends.source_root,
+                          .destination_files = x->ends.destination_files,
+                          .jobs = o->jobs > 0 ? (int)o->jobs : JOBS_DEFAULT,
+                          .fail_fast = o->fail_fast,
+                          .checksum = o->checksum,
+                          .log = log_run,
+                          .log_arg = x->c->out};
+}
+
+static void log_head(struct execution *x) {
+    char head[200];
+    struct err ignored = {0};
+    if (journal_head(x->journal, head, sizeof head, &ignored) == 0)
+        out_log(x->c->out, OUT_INFO, NULL, "journal %s", head);
+}
+
+// A destination that was empty when the plan was made is known by its collections from now on.
+static int bind_destination(struct execution *x, struct err *e) {
+    AUTO(mongo_cleanup) struct mongo *m = NULL;
+    char found[400] = "";
+    if (x->ends.destination_db == NULL)
+        return 0;
+    int rc = mongo_session(x->ends.destination_db, &m, e);
+    if (rc == 0)
+        rc = mongo_fingerprint(m, x->model->identity, x->model->n_identity, found, sizeof found, e);
+    return rc != 0 || found[0] == 0 ? rc : journal_set_fingerprint(x->journal, false, found, e);
+}
+
+static int end_run(struct execution *x, int code, const struct err *failure, struct err *e) {
+    struct err late = {0};
+    int rc = code == 0 ? bind_destination(x, &late) : 0;
+    if (rc == 0)
+        rc = journal_run_end(x->journal, err_exit_status(code), code == 0 ? "done" : err_name(code),
+                             &late);
+    if (rc == 0)
+        rc = journal_seal(x->journal, &late);
+    log_head(x);
+    if (code != 0) {
+        *e = *failure;
+        return code;
+    }
+    if (rc != 0)
+        *e = late;
+    return rc;
+}
+
+int execution_walk(struct execution *x, struct err *e) {
+    struct walk_outcome outcome;
+    struct progress progress;
+    struct err failure = {0};
+    execution_fill_run(x);
+    int rc = keep_plan(x, e);
+    if (rc == 0)
+        rc = journal_run_begin(x->journal, x->c->name, x->plan->digest, e);
+    if (rc != 0)
+        return rc;
+    log_head(x);
+    int64_t began = clock_mono_ns();
+    progress_begin(&progress, x->c->out, &x->run, "apply");
+    rc = walk(&x->run, progress_tick, &progress, &outcome, &failure);
+    out_progress_end(x->c->out);
+    if (rc == ERR_JOURNAL) { // nothing more can be recorded
+        *e = failure;
+        return rc;
+    }
+    struct outcome_left left = {0};
+    if (rc == 0)
+        rc = outcome_code(x, &left, &failure);
+    outcome_tell(x, &outcome, &left, clock_mono_ns() - began);
+    return end_run(x, rc, &failure, e);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line: options from one table, read into one struct.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "schema/scope.h"
+
+enum command_bit {
+    C_PLAN = 1 << 0,
+    C_SHOW = 1 << 1,
+    C_APPLY = 1 << 2,
+    C_RESUME = 1 << 3,
+    C_STATUS = 1 << 4,
+    C_VERIFY = 1 << 5,
+    C_CONFLICTS = 1 << 6,
+    C_VERSION = 1 << 7,
+    C_ALL = ~0,
+};
+
+struct options {
+    const char *config, *name, *output, *on_conflict, *schema, *report, *digest, *work_dir, *diff,
+        *log_format, *log_level;
+    struct scope_list users, projects, with, excludes;
+    bool server, files_only, no_follow, no_predict, fail_fast, checksum, graph, json, help;
+    long jobs;          // 0: not given
+    const char **words; // what is no option: PLAN, NAME
+    size_t n_words, cap_words;
+};
+
+// Reads argv[1..] of a command. Values: `--name=V`, `--name V`, `-cV`, `-c V`; `--` ends options.
+// ERR_USAGE names the option, and the nearest known one.
+int options_parse(int argc, char *const *argv, unsigned command, struct arena *a,
+                  struct options *out, struct err *e);
+
+// The options of a command, a line or two each, for its help.
+void options_help(unsigned command, struct buf *out);

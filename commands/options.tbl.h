@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every option, stated once: OPTION(long name, short letter or 0, kind, field of struct options,
+// argument for people or NULL, commands that know it, what it does).
+// Kinds: FLAG sets a bool, TEXT a string (once only), LIST adds to a list, COUNT a number of 1 to
+// 64. Expanded into the parser, `-h` of each command and docs/options.md; tests/lint/tables.py
+// fails when they disagree.
+OPTION("config", 'c', TEXT, config, "FILE",
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS,
+       "network configuration of both ends (default: $MVI_MIG_CONFIG)")
+OPTION("server", 0, FLAG, server, NULL, C_PLAN, "scope: the whole server")
+OPTION("users", 0, LIST, users, "A,B", C_PLAN,
+       "scope: these users, by name or /pattern/; may be repeated")
+OPTION("projects", 0, LIST, projects, "P,Q", C_PLAN,
+       "scope: these project groups, by ID, name or /pattern/; may be repeated")
+OPTION("name", 0, TEXT, name, "NAME", C_PLAN, "name of the migration (default: from the scope)")
+OPTION("output", 'o', TEXT, output, "FILE", C_PLAN,
+       "write the plan there and the summary to standard output")
+OPTION("files-only", 0, FLAG, files_only, NULL, C_PLAN, "leave the database for a later plan")
+OPTION("with", 0, LIST, with, "CLASS", C_PLAN,
+       "take along what is left out by default: accounts, transient")
+OPTION("exclude", 0, LIST, excludes, "PATTERN", C_PLAN,
+       "leave out files whose path below the data directory matches (PCRE2)")
+OPTION("no-follow", 0, FLAG, no_follow, NULL, C_PLAN,
+       "do not take along what the scope refers to outside of it")
+OPTION("no-predict", 0, FLAG, no_predict, NULL, C_PLAN,
+       "do not compare with the destination; the summary then has no forecast")
+OPTION("on-conflict", 0, TEXT, on_conflict, "POLICY", C_PLAN,
+       "keep, replace or fail, for all steps (default: each kind's own)")
+OPTION("schema", 0, TEXT, schema, "FILE", C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW,
+       "another schema than the built-in one")
+OPTION("report", 0, TEXT, report, "FILE", C_PLAN,
+       "write every finding of the scan there, a line of JSON each")
+OPTION("jobs", 'j', COUNT, jobs, "N", C_APPLY | C_RESUME | C_VERIFY, "steps at a time (default: 4)")
+OPTION("digest", 0, TEXT, digest, "sha256:HEX", C_APPLY,
+       "refuse any other plan than the one with this digest")
+OPTION("fail-fast", 0, FLAG, fail_fast, NULL, C_APPLY | C_RESUME,
+       "take no further step after the first that failed")
+OPTION("checksum", 0, FLAG, checksum, NULL, C_APPLY | C_RESUME | C_VERIFY,
+       "compare files by content, not by size and time")
+OPTION("work-dir", 0, TEXT, work_dir, "DIR",
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS,
+       "folder of journal and dumps (default: logs/migrations/NAME in the source's data)")
+OPTION("graph", 0, FLAG, graph, NULL, C_SHOW, "the steps and what they wait for, as DOT")
+OPTION("diff", 0, TEXT, diff, "OTHER", C_SHOW, "what OTHER has that PLAN has not, and back")
+OPTION("json", 0, FLAG, json, NULL, C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION,
+       "results as JSON, for scripts")
+OPTION("log-format", 0, TEXT, log_format, "text|json", C_PLAN | C_APPLY | C_RESUME | C_VERIFY,
+       "form of the log on standard error")
+OPTION("log-level", 0, TEXT, log_level, "LEVEL", C_PLAN | C_APPLY | C_RESUME | C_VERIFY,
+       "debug, info, warning or error (default: info)")
+OPTION("help", 'h', FLAG, help, NULL, C_ALL, "this text")

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/workdir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "state/report.h"
+
+#define MIGRATIONS "logs/migrations"
+
+static const char *data_dir(const struct ends *ends) {
+    if (ends != NULL && ends->config != NULL)
+        return ends->config->source.data_dir;
+    const char *mount = getenv("MIGMGR_MOUNTPOINT");
+    return mount != NULL && *mount != 0 ? mount : "/opt/powerai-vision/data";
+}
+
+int workdir_path(struct command_context *c, const struct ends *ends, const char *name,
+                 const char **out, struct err *e) {
+    if (c->options->work_dir != NULL) {
+        *out = c->options->work_dir;
+        return 0;
+    }
+    const char *data = data_dir(ends);
+    if (data == NULL)
+        return err_set(e, ERR_USAGE,
+                       "the source has no dataDir to keep the journal in; give --work-dir DIR");
+    *out = arena_printf(c->arena, "%s/" MIGRATIONS "/%s", data, name);
+    return 0;
+}
+
+static bool has_journal(const char *dir) {
+    char *path = must_sprintf("%s/" WORKDIR_JOURNAL, dir);
+    bool there = access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
+static bool is_unfinished(struct command_context *c, const char *dir) {
+    struct report r = {0};
+    struct err ignored = {0};
+    AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    // A journal that cannot be read is nobody's finished work: it is named, not passed over.
+    return fd < 0 || report_read(fd, c->arena, &r, &ignored) != 0 || !r.finished;
+}
+
+static int find_only(struct command_context *c, const char *parent, bool unfinished,
+                     const char **out, struct err *e) {
+    DIR *dir = opendir(parent);
+    const char *what = unfinished ? "unfinished migration" : "migration";
+    AUTO_BUF struct buf names = BUF_INIT(1 << 16);
+    size_t found = 0;
+    if (dir == NULL)
+        return err_sys(e, ERR_JOURNAL, errno,
+                       "no %s found: %s cannot be read; name one, or give --work-dir", what,
+                       parent);
+    for (struct dirent *d; (d = readdir(dir)) != NULL;) {
+        const char *path = arena_printf(c->arena, "%s/%s", parent, d->d_name);
+        if (d->d_name[0] == '.' || !has_journal(path) || (unfinished && !is_unfinished(c, path)))
+            continue;
+        buf_printf(&names, "%s%s", found++ > 0 ? ", " : "", d->d_name);
+        *out = path;
+    }
+    closedir(dir);
+    if (found == 1)
+        return 0;
+    if (found == 0)
+        return err_set(e, ERR_JOURNAL, "there is no %s in %s; name one, or give --work-dir", what,
+                       parent);
+    return err_set(e, ERR_USAGE, "there are several: %s; name one", buf_str(&names));
+}
+
+int workdir_find(struct command_context *c, const struct ends *ends, const char *word,
+                 bool unfinished, const char **out, struct err *e) {
+    if (c->options->work_dir != NULL && word != NULL)
+        return err_set(e, ERR_USAGE, "give %s or --work-dir, not both", word);
+    if (word == NULL && c->options->work_dir != NULL)
+        word = c->options->work_dir;
+    if (word != NULL && (strchr(word, '/') != NULL || has_journal(word))) {
+        *out = word;
+        return 0;
+    }
+    const char *data = data_dir(ends);
+    if (data == NULL)
+        return err_set(e, ERR_USAGE, "the source has no dataDir; give --work-dir DIR");
+    const char *parent = arena_printf(c->arena, "%s/" MIGRATIONS, data);
+    if (word == NULL)
+        return find_only(c, parent, unfinished, out, e);
+    *out = arena_printf(c->arena, "%s/%s", parent, word);
+    if (!has_journal(*out))
+        return err_set(e, ERR_JOURNAL, "there is no journal of a migration %s in %s", word, parent);
+    return 0;
+}
+
+static int make_dirs(const char *path) {
+    char *copy = must_strdup(path);
+    int rc = 0;
+    for (char *p = copy + 1; rc == 0 && *p != 0; p++) {
+        if (*p != '/')
+            continue;
+        *p = 0;
+        if (mkdir(copy, 0755) != 0 && errno != EEXIST)
+            rc = -1;
+        *p = '/';
+    }
+    if (rc == 0 && mkdir(copy, 0700) != 0 && errno != EEXIST)
+        rc = -1;
+    int saved = errno;
+    free(copy);
+    errno = saved;
+    return rc;
+}
+
+int workdir_open(const char *path, bool create, int *fd, struct err *e) {
+    if (create && make_dirs(path) != 0)
+        return err_sys(e, ERR_JOURNAL, errno,
+                       "work directory %s cannot be made; mend its rights or give --work-dir DIR",
+                       path);
+    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0)
+        return err_sys(e, ERR_JOURNAL, errno, "work directory %s cannot be opened", path);
+    if (create && faccessat(*fd, ".", W_OK | X_OK, 0) != 0) {
+        int rc = err_sys(e, ERR_JOURNAL, errno,
+                         "work directory %s cannot be written; mend its rights or give "
+                         "--work-dir DIR",
+                         path);
+        auto_close(fd);
+        *fd = -1;
+        return rc;
+    }
+    return 0;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// One execution of a plan: what every step may use. Filled by the command, handed down.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "plans/plan.h"
+#include "site/files.h"
+#include "site/mongo.h"
+#include "state/journal.h"
+
+enum run_log_level { RUN_LOG_DEBUG, RUN_LOG_INFO, RUN_LOG_WARNING, RUN_LOG_ERROR };
+
+// Counters for the progress line: monotonic within a run, added to by workers.
+struct run_progress {
+    _Atomic uint64_t items, bytes; // handled so far: files and documents; bytes of content
+    _Atomic uint64_t steps_done, steps_failed, steps_running;
+    _Atomic uint64_t retries, conflicts, problems;
+};
+
+struct run {
+    const struct plan *plan;
+    struct journal *journal;
+    int workdir_fd;
+    struct mongo_end *source_db, *destination_db; // NULL when the plan has no such steps
+    int source_root;                              // descriptor of the data directory, or -1
+    struct file_end *destination_files;           // NULL when the plan has no file steps
+    int jobs;
+    bool fail_fast, checksum;
+    struct run_progress progress;
+    // One line of log, already safe to print; called from any thread.
+    void (*log)(void *arg, enum run_log_level level, const char *step, const char *text);
+    void *log_arg;
+};
+
+void run_log(struct run *r, enum run_log_level level, const char *step, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// A kind of step: one file (executor/step_KIND.c), one const struct, one line in
+// executor/step_table.c.
+//
+// Contract of run: it may be killed anywhere and repeated. Intent, effect, check, made durable, and
+// only then recorded. It returns 0 when the effect is durable at the destination and checked;
+// ERR_RETRY for a passing failure (the executor calls it again with back-off: it goes on where the
+// journal's batches end); anything else fails the step. It looks at stop_asked() between batches
+// and returns stop_error() after the batch in flight is durable and recorded.
+//
+// Contract of verify: it only reads. It reports each difference and counts what it compared.
+#pragma once
+
+#include "executor/run.h"
+
+struct step_run {
+    struct run *run;
+    const struct plan_step *step;
+    int64_t attempt;
+    // The worker's own sessions, opened on first use by step_source_db and step_destination_db,
+    // kept for the worker's next steps.
+    struct mongo **source_db, **destination_db;
+    struct step_result result; // totals of the step, earlier batches included
+};
+
+struct step_difference {
+    const char *object; // collection or "file"
+    const char *id;     // _id or path, escaped
+    const char *what;   // "missing", "differs", "extra", "size", "mode"...
+    const char *detail;
+};
+struct step_verify {
+    struct run *run;
+    const struct plan_step *step;
+    struct mongo **source_db, **destination_db;
+    bool live; // compare with the source as it is now
+    uint64_t compared, same, differ;
+    int (*difference)(void *arg, const struct plan_step *s, const struct step_difference *d,
+                      struct err *e);
+    void *arg;
+};
+
+struct step_kind {
+    enum step_kind_id id;
+    int (*run)(struct step_run *s, struct err *e);
+    int (*verify)(struct step_verify *v, struct err *e); // NULL: nothing to compare of its own
+};
+const struct step_kind *step_kind_find(enum step_kind_id id);
+
+extern const struct step_kind step_file_batch, step_tar_list, step_dump, step_restore;
+
+// The worker's session with an end; a broken one (after ERR_RETRY) is dropped by
+// step_drop_sessions and opened anew.
+int step_source_db(struct step_run *s, struct mongo **out, struct err *e);
+int step_destination_db(struct step_run *s, struct mongo **out, struct err *e);
+int step_verify_db(struct step_verify *v, struct mongo **out, struct err *e);
+
+// Where a step leaves its product: WORKDIR/pass-N/db/COLLECTION/NNNN-HHHHHHHH.bson.zst for dumps
+// and WORKDIR/pass-N/files/LABEL-HHHHHHHH.manifest for file steps; NNNN and LABEL from the step's
+// ID, H the first 8 digits of its hash, so that an edited step never meets another one's file.
+#define STEP_PRODUCT_MAX 600
+void step_product_path(const struct plan *p, const struct plan_step *s, char out[STEP_PRODUCT_MAX]);
+
+// Conflicts and problems of a step: recorded in the journal and counted in result and progress.
+int step_conflict(struct step_run *s, const struct conflict_record *c, struct err *e);
+int step_problem(struct step_run *s, const struct problem_record *p, struct err *e);

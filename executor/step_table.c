@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "executor/step.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct step_kind *const kinds[] = {
+    &step_file_batch,
+    &step_tar_list,
+    &step_dump,
+    &step_restore,
+};
+
+const struct step_kind *step_kind_find(enum step_kind_id id) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i]->id == id)
+            return kinds[i];
+    return NULL;
+}
+
+// A label as one file name: the step's ID with its slashes turned into dots, cut so that the hash
+// and suffix always fit into NAME_MAX.
+static void flat_label(const char *id, char *out, size_t size) {
+    size_t n = 0;
+    for (; id[n] != 0 && n + 1 < size; n++)
+        out[n] = id[n] == '/' ? '.' : id[n];
+    out[n] = 0;
+}
+
+void step_product_path(const struct plan *p, const struct plan_step *s,
+                       char out[STEP_PRODUCT_MAX]) {
+    char label[161];
+    if (s->kind == KIND_DUMP) {
+        const char *last = strrchr(s->id, '/');
+        flat_label(last != NULL ? last + 1 : s->id, label, sizeof label);
+        snprintf(out, STEP_PRODUCT_MAX, "pass-%d/db/%.255s/%s-%.8s.bson.zst", p->pass,
+                 s->collection, label, s->hash_text);
+        return;
+    }
+    flat_label(s->id, label, sizeof label);
+    snprintf(out, STEP_PRODUCT_MAX, "pass-%d/files/%s-%.8s.manifest", p->pass, label, s->hash_text);
+}
+
+int step_conflict(struct step_run *s, const struct conflict_record *c, struct err *e) {
+    s->result.conflicts++;
+    s->run->progress.conflicts++;
+    return journal_conflict(s->run->journal, s->step, s->attempt, c, e);
+}
+
+int step_problem(struct step_run *s, const struct problem_record *p, struct err *e) {
+    if (strcmp(p->class, "rejected") == 0)
+        s->result.rejected++;
+    s->run->progress.problems++;
+    return journal_problem(s->run->journal, s->step, s->attempt, p, e);
+}

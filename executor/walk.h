@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The walk over the plan's graph: ready steps in plan order, `jobs` workers, retries with back-off.
+// A step whose hash is done in the journal is skipped; one that waits for a failed step is not
+// reached. Each decision has its own explain line (log level debug).
+#pragma once
+
+#include "executor/run.h"
+
+struct walk_outcome {
+    uint64_t done;    // executed now
+    uint64_t skipped; // done before
+    uint64_t failed;
+    uint64_t not_reached;         // behind failed steps, or after a stop
+    struct step_result totals;    // of the steps executed now
+    uint64_t conflicts, problems; // rows written now
+    char first_error[ERR_TEXT_MAX];
+    int first_error_code;
+};
+
+// Executes what is not done. 0: every step is done (rejected items and conflicts are counted in
+// the outcome). ERR_LEFTOVER: some failed. A stop: its code. ERR_JOURNAL: the journal died.
+// `tick` is called about once a second from the calling thread (progress line, status).
+int walk(struct run *r, void (*tick)(void *arg), void *arg, struct walk_outcome *out,
+         struct err *e);
