@@ -88,8 +88,7 @@ static int child_spawn(struct child *c, const struct child_options *o, int in, i
     MUST(posix_spawnattr_setsigmask(&attr, &none) == 0);
     char *env[CHILD_ENV_MAX];
     child_environment(o->env, env);
-    int rc =
-        posix_spawnp(&c->pid, o->argv[0], &files, &attr, (char *const *)(uintptr_t)o->argv, env);
+    int rc = posix_spawnp(&c->pid, o->argv[0], &files, &attr, (char *const *)o->argv, env);
     for (size_t i = 0; env[i] != NULL; i++) {
         free(env[i]);
     }

@@ -44,7 +44,7 @@ endfunction()
 
 if(MVIMIG_HARDEN)
   mvimig_try_compile_flags(
-    -Wtrampolines -Wbidi-chars=any -Werror=format-security -Werror=implicit
+    -Wtrampolines -Wbidi-chars=any -Werror=implicit
     -Werror=incompatible-pointer-types -Werror=int-conversion
     -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
     -mbranch-protection=standard -ftrivial-auto-var-init=zero -fstrict-flex-arrays=3

@@ -30,7 +30,7 @@ foreach(lint IN LISTS lints)
   add_test(NAME ${name} COMMAND Python3::Interpreter "${lint}"
            WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   set_tests_properties(${name} PROPERTIES LABELS lint SKIP_RETURN_CODE 77)
-  file(STRINGS "${lint}" self_test REGEX "_tree\\.main\\(")
+  file(STRINGS "${lint}" self_test REGEX "_tree\\.main\\(|--self-test")
   if(self_test)
     add_test(NAME ${name}_self COMMAND Python3::Interpreter "${lint}" --self-test
              WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
@@ -53,3 +53,11 @@ endforeach()
 add_test(NAME layers_link
          COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_BINARY_DIR}" --target layers_link)
 set_tests_properties(layers_link PROPERTIES LABELS lint RUN_SERIAL ON)
+
+find_program(RUN_CLANG_TIDY NAMES run-clang-tidy run-clang-tidy-14)
+if(RUN_CLANG_TIDY)
+  add_custom_target(tidy
+    COMMAND "${RUN_CLANG_TIDY}" -quiet -p "${CMAKE_BINARY_DIR}" "^${CMAKE_SOURCE_DIR}/[a-z]+/[^/]+\\.c$"
+    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"
+    VERBATIM)
+endif()
