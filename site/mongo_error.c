@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "base/must.h"
 #include "site/mongo_private.h"
 
 #define TEXT_MAX 700
@@ -69,7 +70,9 @@ static bool has(const char *text, const char *part) {
 static int say_unauthorized(const struct mongo_end *end, const char *what, const char *text,
                             struct err *e) {
     bool anonymous = !mongoc_uri_get_username(end->uri);
-    say(end, ERR_LOGIN, what, text, e);
+    const char *command = strstr(text, " { "); // all of it follows, of no use here
+    AUTO_FREE char *head = must_strndup(text, command ? (size_t)(command - text) : strlen(text));
+    say(end, ERR_LOGIN, what, head, e);
     if (anonymous || has(text, "requires authentication")) {
         return err_append(e, "; the server asks for a login: set mongoUser and mongoPW, or put "
                              "them into mongoUri");

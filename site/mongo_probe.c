@@ -97,14 +97,20 @@ void mongo_probe_login(const struct mongo_end *end, struct err *e) {
     mongoc_uri_destroy(uri);
 }
 
-static bool speaks_tls(const struct mongo_end *end, bool *asks_certificate) {
+enum answer { ANSWER_NONE, ANSWER_HELLO, ANSWER_HUNG_UP };
+
+// Says hello without a login. ANSWER_HUNG_UP: over TLS, the server took the handshake and then
+// closed, which is how it refuses a client without a certificate.
+static enum answer ask_hello(const struct mongo_end *end, bool tls) {
     bson_error_t be = {0};
-    mongoc_uri_t *uri = anonymous_uri(end, true);
+    mongoc_uri_t *uri = anonymous_uri(end, tls);
     mongoc_client_t *client = uri ? mongoc_client_new_from_uri(uri) : NULL;
     mongoc_server_description_t *sd =
         client ? mongoc_client_select_server(client, false, NULL, &be) : NULL;
-    bool answers = sd != NULL;
-    *asks_certificate = !answers && strstr(be.message, "certificate") != NULL;
+    enum answer answer = sd ? ANSWER_HELLO : ANSWER_NONE;
+    if (tls && strstr(be.message, "length header")) {
+        answer = ANSWER_HUNG_UP;
+    }
     if (sd) {
         mongoc_server_description_destroy(sd);
     }
@@ -112,7 +118,7 @@ static bool speaks_tls(const struct mongo_end *end, bool *asks_certificate) {
         mongoc_client_destroy(client);
     }
     mongoc_uri_destroy(uri);
-    return answers;
+    return answer;
 }
 
 struct symptom {
@@ -123,44 +129,51 @@ static const struct symptom symptoms[] = {
     {"Failed to resolve", "the host name cannot be resolved: check it in mongoUri, or the DNS"},
     {"connection refused", "connection refused: nothing listens there; check host and port, and "
                            "that mongod or the port-forward runs"},
-    {"has expired", "the server's certificate, or ours, has expired: renew it"},
+    {"has expired", "TLS: the server's certificate has expired: have it renewed"},
+    {"mismatch", "TLS: the server's certificate is not made out for this host: use the name that "
+                 "it carries"},
     {"certificate verify failed", "TLS: the server's certificate is not trusted: give the CA that "
                                   "signed it (tlsCAFile)"},
-    {"certificate verification", "TLS: the certificate is not made out for this host name: use the "
-                                 "name it carries"},
-    {"wrong version number", "the server does not speak TLS: take tls=true out of mongoUri"},
-    {"TLS handshake failed", "TLS: the server refuses the handshake: give a client certificate "
-                             "that it accepts (tlsCertificateKeyFile), and the CA (tlsCAFile)"},
+    {"certificate verification", "TLS: the server's certificate is not made out for this host: "
+                                 "use the name that it carries"},
     {"connection timeout", "no answer in time: check host, port and firewall"},
     {"socket timeout", "no answer in time: check host, port and firewall"},
 };
 
-static const char *mend_for(const char *driver_text) {
+static const char *mend_of_tls(const struct mongo_end *end) {
+    if (mongoc_uri_get_tls(end->uri)) {
+        return ask_hello(end, false) == ANSWER_HELLO
+                   ? "the server does not speak TLS: take tls=true out of mongoUri"
+                   : "TLS: the server hangs up: give a client certificate that it accepts "
+                     "(tlsCertificateKeyFile)";
+    }
+    switch (ask_hello(end, true)) {
+    case ANSWER_HELLO:
+        return "the server wants TLS: add tls=true to mongoUri, and its CA (tlsCAFile)";
+    case ANSWER_HUNG_UP:
+        return "the server wants TLS with a client certificate: give tlsCertificateKeyFile and "
+               "tlsCAFile";
+    case ANSWER_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static const char *mend_for(const struct mongo_end *end, const char *driver_text) {
     for (size_t i = 0; i < sizeof symptoms / sizeof *symptoms; i++) {
         if (strcasestr(driver_text, symptoms[i].text)) {
             return symptoms[i].mend;
         }
     }
-    return NULL;
-}
-
-void mongo_probe_unreachable(const struct mongo_end *end, const char *driver_text, struct err *e) {
-    const char *mend = mend_for(driver_text);
-    bool asks_certificate = false;
-    if (!mend && !mongoc_uri_get_tls(end->uri) && speaks_tls(end, &asks_certificate)) {
-        mend = "the server wants TLS: add tls=true to mongoUri, and the CA (tlsCAFile)";
-    }
-    if (!mend && asks_certificate) {
-        mend = "the server wants TLS with a client certificate: give tlsCertificateKeyFile and "
-               "tlsCAFile";
-    }
+    const char *mend = strchr(driver_text, '[') ? mend_of_tls(end) : NULL;
     if (!mend && mongoc_uri_get_replica_set(end->uri)) {
         mend = "no primary was found: check the replica set's name in mongoUri and its state";
     }
+    return mend ? mend : "check that host and port are those of a MongoDB server";
+}
+
+void mongo_probe_unreachable(const struct mongo_end *end, const char *driver_text, struct err *e) {
     char safe[500];
     escape_into(safe, sizeof safe, driver_text, strlen(driver_text));
-    if (mend) {
-        err_append(e, ": %s", mend);
-    }
-    err_append(e, " [%s]", safe);
+    err_append(e, ": %s [%s]", mend_for(end, driver_text), safe);
 }

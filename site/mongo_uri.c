@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/must.h"
 #include "site/mongo_private.h"
@@ -11,6 +13,19 @@ static int refuse(const struct mongo_options *o, struct err *e) {
                    "in a user or password the characters : / ? # [ ] @ %% stand as %%XX, and "
                    "every option must be one that MongoDB knows",
                    o->label);
+}
+
+// A password with a bare @, / or ? makes the rest of itself look like a host, which texts do show.
+static bool login_is_encoded(const char *text) {
+    const char *authority = strstr(text, "://");
+    if (!authority) {
+        return false;
+    }
+    authority += 3;
+    size_t len = strcspn(authority, "/?");
+    const char *at = memchr(authority, '@', len);
+    return at ? !memchr(at + 1, '@', len - (size_t)(at + 1 - authority))
+              : !strchr(authority + len, '@');
 }
 
 static bool set_login(const struct mongo_options *o, mongoc_uri_t *uri) {
@@ -47,11 +62,22 @@ static bool set_timeouts(const struct mongo_options *o, mongoc_uri_t *uri) {
             mongoc_uri_set_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS, select_ms));
 }
 
+// The driver would only say "connection error" later.
+static int check_file(const struct mongo_options *o, const mongoc_uri_t *uri, const char *option,
+                      struct err *e) {
+    const char *path = mongoc_uri_get_option_as_utf8(uri, option, NULL);
+    if (path && access(path, R_OK) != 0) {
+        return err_sys(e, ERR_USAGE, errno, "%s mongodb: %s %s cannot be read", o->label, option,
+                       path);
+    }
+    return 0;
+}
+
 int mongo_uri_make(const struct mongo_options *o, mongoc_uri_t **out, struct err *e) {
     bson_error_t be;
     const char *text = secret_value(o->uri);
     MUST(text);
-    mongoc_uri_t *uri = mongoc_uri_new_with_error(text, &be);
+    mongoc_uri_t *uri = login_is_encoded(text) ? mongoc_uri_new_with_error(text, &be) : NULL;
     if (!uri) {
         return refuse(o, e);
     }
@@ -59,6 +85,11 @@ int mongo_uri_make(const struct mongo_options *o, mongoc_uri_t **out, struct err
         !mongoc_uri_set_appname(uri, "mvimig") || !mongoc_uri_set_compressors(uri, "")) {
         mongoc_uri_destroy(uri);
         return refuse(o, e);
+    }
+    if (check_file(o, uri, MONGOC_URI_TLSCAFILE, e) ||
+        check_file(o, uri, MONGOC_URI_TLSCERTIFICATEKEYFILE, e)) {
+        mongoc_uri_destroy(uri);
+        return e->code;
     }
     *out = uri;
     return 0;
