@@ -81,6 +81,7 @@ class Mongod:
         self.log_path = os.path.join(self.dbpath, "mongod.log")
         self.process = None
         self._clients = []
+        self._shared = None
 
     # Addresses
 
@@ -103,6 +104,12 @@ class Mongod:
         client = pymongo.MongoClient(self.uri(user), **options)
         self._clients.append(client)
         return client
+
+    def shared_client(self):
+        """One client for all who only look."""
+        if self._shared is None:
+            self._shared = self.client()
+        return self._shared
 
     @property
     def pid(self):
@@ -158,7 +165,7 @@ class Mongod:
     def stop(self):
         for client in self._clients:
             client.close()
-        self._clients = []
+        self._clients, self._shared = [], None
         # Nothing of it is wanted any more, so it need not be asked politely.
         if self.running():
             self._end(signal.SIGKILL)
