@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One migration from plan to comparison, and questions to its journal."""
+import sqlite3
+
+from . import oracle
+
+
+class Migration:
+    """A filled pair of ends, and what should be at the destination when all is done."""
+
+    def __init__(self, ends, mvimig, name="t"):
+        self.ends, self.mvimig, self.name = ends, mvimig, name
+        self.config = ends.write_config()
+        self.plan_path = ends.path(f"{name}.yaml")
+        self.documents_before = oracle.documents(ends.destination.db)
+        self.tree_before = oracle.tree(ends.destination.data_dir)
+
+    def plan(self, *scope):
+        return self.mvimig.run("plan", "-c", self.config, *(scope or ("--server",)), "--name",
+                               self.name, "-o", self.plan_path)
+
+    def apply(self, *options):
+        return self.mvimig.run("apply", self.plan_path, "-c", self.config, *options)
+
+    def start_apply(self, *options, env=None):
+        return self.mvimig.start("apply", self.plan_path, "-c", self.config, *options, env=env)
+
+    def start_resume(self, env=None):
+        return self.mvimig.start("resume", self.work_dir, env=env)
+
+    def resume(self):
+        return self.mvimig.run("resume", self.work_dir)
+
+    def verify(self, *options):
+        return self.mvimig.run("verify", self.plan_path, "-c", self.config, *options)
+
+    @property
+    def work_dir(self):
+        return self.ends.work_dir(self.name)
+
+    @property
+    def journal_path(self):
+        return self.ends.journal(self.name)
+
+    def ask(self, query, *values):
+        """Rows of the journal, as an auditor gets them."""
+        db = sqlite3.connect(f"file:{self.journal_path}?mode=ro", uri=True, timeout=30)
+        try:
+            return db.execute(query, values).fetchall()
+        finally:
+            db.close()
+
+    def assert_arrived(self):
+        """Every document and file of the source is at the destination; what was there before
+        still is; nothing else is."""
+        ends = self.ends
+        oracle.check(oracle.document_differences(
+            oracle.migrated(oracle.documents(ends.source.db), self.documents_before),
+            oracle.documents(ends.destination.db), id_to_front=True))
+        oracle.check(oracle.tree_differences(
+            oracle.migrated_tree(oracle.tree(ends.source.data_dir), self.tree_before),
+            oracle.tree(ends.destination.data_dir)))

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGKILL at any moment, then resume: the end is that of an undisturbed run, and little is redone."""
+import os
+import random
+import time
+
+import pytest
+
+from support import oracle
+from support.migration import Migration
+
+KILLS = int(os.environ.get("MVIMIG_KILLS", "10"))
+SEED = int(os.environ.get("MVIMIG_SEED", "1"))
+# What a batch in flight may hold (section 7 of the design): per job, so four at a time.
+BATCH_DOCUMENTS, BATCH_FILES, JOBS = 1000, 2000, 4
+
+
+def undisturbed(make_ends, mvimig):
+    migration = Migration(make_ends().fill(datasets=6, files_per_dataset=60), mvimig, "whole")
+    migration.plan().ok()
+    started = time.monotonic()
+    migration.apply().ok()
+    seconds = time.monotonic() - started
+    ends = migration.ends
+    return (oracle.documents(ends.destination.db), oracle.tree(ends.destination.data_dir), seconds)
+
+
+def test_kill_at_random_moments(make_ends, mvimig):
+    documents, tree, seconds = undisturbed(make_ends, mvimig)
+    chance = random.Random(SEED)
+    migration = Migration(make_ends().fill(datasets=6, files_per_dataset=60), mvimig, "killed")
+    migration.plan().ok()
+    killed = 0
+    for n in range(KILLS):
+        begun = os.path.exists(migration.journal_path)
+        running = migration.start_resume() if begun else migration.start_apply()
+        time.sleep(chance.uniform(0, seconds))
+        if running.kill9().rc == -9:
+            killed += 1
+    print(f"seed {SEED}: {killed} of {KILLS} runs were killed before their end")
+    assert killed > 0
+    begun = os.path.exists(migration.journal_path)
+    (migration.resume() if begun else migration.apply()).ok()
+    oracle.check(oracle.document_differences(documents, oracle.documents(
+        migration.ends.destination.db)))
+    oracle.check(oracle.tree_differences(tree, oracle.tree(migration.ends.destination.data_dir)))
+    migration.verify("--checksum").ok()
+    assert_told(migration)
+
+
+def assert_told(migration):
+    """Every run and attempt is in the journal, and no finished step was run again."""
+    assert migration.ask("select count(*) from run where ended is null") == [(0,)]
+    assert migration.ask("select count(*) from attempt where state = 'running'") == [(0,)]
+    assert migration.ask(
+        "select step, count(*) from attempt where state = 'done' group by step "
+        "having count(*) > 1") == []
+    redone = migration.ask(
+        "select step.name, sum(attempt.sent) - step.sent from attempt join step on "
+        "step.id = attempt.step where step.kind <> 'dump' group by step.id")
+    for name, again in redone:
+        allowed = BATCH_FILES if name.startswith("files/") else BATCH_DOCUMENTS
+        assert again <= allowed * JOBS, f"{name}: {again} sent again"
+
+
+# Named moments that a random kill seldom meets (base/fault.h); each must have fired.
+MOMENTS = [
+    "journal-before-commit:kill:7", "journal-after-commit:kill:7", "journal-before-commit:kill:23",
+    "files-before-rename:kill:1", "files-after-rename:kill:1", "files-before-receipt:kill:2",
+]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_kill_at_a_named_moment(ends, mvimig, moment):
+    migration = Migration(ends.fill(), mvimig)
+    migration.plan().ok()
+    assert migration.start_apply(env={"MVIMIG_FAULT": moment}).wait().rc == -9, "did not fire"
+    begun = os.path.exists(migration.journal_path)
+    (migration.resume() if begun else migration.apply()).ok()
+    migration.assert_arrived()
+    assert_told(migration)
+
+
+def test_terminate_and_resume(ends, mvimig):
+    migration = Migration(ends.fill(), mvimig)
+    migration.plan().ok()
+    running = migration.start_apply("--jobs", "1", env={"MVIMIG_FAULT": "journal-after-commit:sleep=50:1+"})
+    while not os.path.exists(migration.journal_path):
+        time.sleep(0.01)
+    time.sleep(0.5)
+    running.signal(15)
+    assert running.wait().rc == 143
+    assert migration.ask("select outcome, exit_status from run") == [("TERMINATED", 143)]
+    assert migration.ask("select count(*) from step where state in ('running', 'failed')") == [(0,)]
+    migration.resume().ok()
+    migration.assert_arrived()

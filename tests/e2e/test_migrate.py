@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole server, old to new: everything arrives, twice is once, and verify sees what is wrong."""
+import os
+
+import pytest
+
+from support import oracle
+from support.migration import Migration
+from support.servers import User
+
+
+@pytest.fixture
+def migration(ends, mvimig):
+    return Migration(ends.fill(), mvimig)
+
+
+@pytest.mark.asan
+def test_whole_server(migration):
+    migration.plan().ok()
+    source_before = oracle.documents(migration.ends.source.db)
+    migration.apply().ok()
+    migration.assert_arrived()
+    assert oracle.documents(migration.ends.source.db) == source_before
+    migration.verify().ok()
+    migration.verify("--checksum").ok()
+
+
+@pytest.mark.asan
+def test_second_apply_moves_nothing(migration):
+    migration.plan().ok()
+    migration.apply().ok()
+    after = oracle.documents(migration.ends.destination.db), oracle.tree(
+        migration.ends.destination.data_dir)
+    again = migration.apply().ok()
+    assert "Nothing to do" in again.stdout
+    assert after == (oracle.documents(migration.ends.destination.db),
+                     oracle.tree(migration.ends.destination.data_dir))
+    assert migration.ask("select count(*) from attempt where run = 2") == [(0,)]
+
+
+def test_next_pass_finds_everything_there(migration):
+    migration.plan().ok()
+    migration.apply().ok()
+    assert "pass 2" in migration.plan().ok().stdout
+    migration.apply().ok()
+    migration.assert_arrived()
+    sent, present = migration.ask(
+        "select sum(sent), sum(present) from step where pass = 2 and kind <> 'dump'")[0]
+    assert sent == 0 and present > 0
+
+
+def test_plan_is_the_same_twice(migration):
+    migration.plan().ok()
+    with open(migration.plan_path, "rb") as f:
+        first = f.read()
+    migration.plan().ok()
+    with open(migration.plan_path, "rb") as f:
+        assert f.read() == first
+
+
+def test_conflicts_are_kept_and_told(migration):
+    ends = migration.ends
+    doc = ends.source.db.DataSetFiles.find_one()
+    other = dict(doc, note="another content")
+    ends.destination.db.DataSetFiles.insert_one(other)
+    same = ends.source.db.DataSets.find_one()
+    ends.destination.db.DataSets.insert_one(same)
+    migration.documents_before = oracle.documents(ends.destination.db)
+    migration.plan().ok()
+    done = migration.apply().expect(4)
+    assert "conflicts" in done.stdout
+    migration.assert_arrived()  # the destination's own content stays
+    rows = migration.ask("select object, class, decision from conflicts")
+    assert rows == [("DataSetFiles", "different", "kept")]
+    assert migration.apply().rc == 4, "the migration still stands as it did"
+    assert migration.verify().rc == 5
+    listed = migration.mvimig.run("conflicts", migration.work_dir, "--json").ok()
+    assert '"kept"' in listed.stdout
+
+
+def spoil_document(ends):
+    ends.destination.db.DataSetFiles.update_one({"_id": ends.source.db.DataSetFiles.find_one()[
+        "_id"]}, {"$set": {"extra": 1}})
+
+
+def spoil_missing_document(ends):
+    ends.destination.db.TrainedModels.delete_one(
+        {"_id": ends.source.db.TrainedModels.find_one()["_id"]})
+
+
+def a_file(ends):
+    root = ends.destination.data_dir
+    source = oracle.tree(ends.source.data_dir)
+    path = next(p for p, e in sorted(source.items()) if e.type == "file" and e.size > 100
+                and b"/datasets/" in p and not e.links)
+    return os.path.join(os.fsencode(root), path)
+
+
+def spoil_content(ends):
+    path = a_file(ends)
+    st = os.stat(path)
+    with open(path, "r+b") as f:
+        first = f.read(1)
+        f.seek(0)
+        f.write(bytes([first[0] ^ 1]))
+    os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
+
+
+def spoil_missing_file(ends):
+    os.unlink(a_file(ends))
+
+
+@pytest.mark.parametrize("spoil", [spoil_document, spoil_missing_document, spoil_content,
+                                   spoil_missing_file])
+def test_verify_sees(migration, spoil):
+    migration.plan().ok()
+    migration.apply().ok()
+    spoil(migration.ends)
+    found = migration.verify("--checksum").expect(5)
+    assert "1 differ" in found.stdout or "2 differ" in found.stdout  # its directory's time, too
+
+
+def test_every_reader_while_it_is_done(migration):
+    migration.plan().ok()
+    shown = migration.mvimig.run("show", migration.plan_path).ok()
+    assert "DataSetFiles" in shown.stdout
+    assert migration.mvimig.run("show", "--json", migration.plan_path).ok().json()["steps"]
+    assert "digraph" in migration.mvimig.run("show", "--graph", migration.plan_path).ok().stdout
+    same = migration.mvimig.run("show", "--diff", migration.plan_path, migration.plan_path).ok()
+    assert "mean the same" in same.stdout
+    migration.apply().ok()
+    status = migration.mvimig.run("status", migration.work_dir, "--json").ok().json()
+    assert status["finished"] and not status["held"]
+    assert "finished" in migration.mvimig.run("status", "-c", migration.config).ok().stdout
+
+
+def test_no_secret_is_left(make_ends, mvimig, mongod):
+    secret = "c4n4ry-p4ssw0rd"
+    user = User("mvi", secret)
+    ends = make_ends(mongod("4.2", users=[user]), mongod("6.0", users=[user]))
+    mvimig.secrets.add(secret)
+    migration = Migration(ends.fill(), mvimig)
+    migration.plan("--server", "--log-level", "debug").ok()
+    migration.apply("--log-level", "debug").ok()
+    migration.assert_arrived()
+    os.unlink(migration.config)
+    mvimig.assert_no_secret_below(ends.folder)
