@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sending files: from a mounted source to a receiver at the destination.
+//
+// One sender and one receiver for every kind of end. They speak a length-framed protocol over two
+// descriptors (described at the top of site/protocol.h): the sender asks for the destination's
+// manifest of the selection, sends only what differs as a pax tar stream in batches, and counts a
+// batch as done only by a receipt: this attempt's nonce, count, bytes and SHA-256 as read back from
+// the destination's disk after it was synced and renamed into place.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "schema/scope.h"
+#include "site/tree.h"
+
+// How a receiver is reached: each open gives a stream of its own, served by a receiver of its own.
+struct file_stream {
+    int to, from; // descriptors to and from the receiver
+    void *state;  // of the transport
+};
+struct file_end {
+    const char *label;
+    int timeout_ms; // without a byte from the other side; 0: PROTOCOL_TIMEOUT_MS
+    int (*open)(struct file_end *end, struct file_stream *s, struct err *e);
+    void (*close)(struct file_end *end, struct file_stream *s);
+    void (*free)(struct file_end *end);
+};
+// A mounted directory: the receiver is a thread of this process.
+int file_end_directory(const char *label, const char *dir, struct file_end **out, struct err *e);
+void file_end_free(struct file_end *end);
+
+// The receiver: serves one stream until the sender says goodbye or the stream ends. Writes nothing
+// but below `rootfd`, stages in ".mvimig-staging-NONCE" there and removes it at the end, and
+// removes what dead receivers have left. SIGPIPE must be ignored in the process.
+int receive_serve(int rootfd, int from_sender, int to_sender, struct err *e);
+
+// True when a file laid at the destination is seen in the source's root: one and the same directory.
+int files_same_root(struct file_end *destination, int source_root, bool *same, struct err *e);
+
+struct files_counts {
+    uint64_t files;      // entries of the selection (files, directories, links)
+    uint64_t bytes;      // content of its files
+    uint64_t sent;       // entries sent
+    uint64_t sent_bytes; // content sent
+    uint64_t present;    // entries that were there already, equal
+    uint64_t mended;     // mode, owner or time put right without sending content
+    uint64_t conflicts, problems;
+};
+struct files_batch {
+    uint64_t number; // 0, 1, ... of this attempt
+    struct files_counts counts; // of this batch
+};
+struct files_conflict {
+    const char *path;
+    const char *decision; // "kept", "replaced", "failed"
+    char source_digest[HASH_HEX], destination_digest[HASH_HEX]; // "" when it is no regular file
+};
+struct files_job {
+    int source_root;
+    struct tree_selection selection;
+    enum conflict_policy on_conflict;
+    bool checksum;    // compare content by digest, not by size and time
+    bool dry_run;     // compare only
+    int manifest_fd;  // receives the manifest of the selection (site/manifest.h); -1: none
+    const char *step; // for messages
+    void *arg;
+    int (*batch)(void *arg, const struct files_batch *b, struct err *e); // durable: record it
+    int (*conflict)(void *arg, const struct files_conflict *c, struct err *e);
+    int (*problem)(void *arg, const char *path, const char *class, const char *detail,
+                   struct err *e);
+    void (*progress)(void *arg, uint64_t files, uint64_t bytes); // small steps, any time
+    void (*note)(void *arg, const char *text); // what the destination cannot keep; once per call
+    // dry_run: what a real run would do; `what` is "missing" or as in struct files_verify.
+    int (*difference)(void *arg, const char *path, const char *what, const char *detail,
+                      struct err *e);
+};
+// Callbacks other than `problem` and `conflict` may be NULL. A conflict is told before anything at
+// its path is touched; under CONFLICT_FAIL nothing at such paths is touched, all else is sent, and
+// the call ends with ERR_CONFLICTS. A stop (base/stop.h) ends it with the code of the stop after
+// the batches in flight are durable and told.
+// ERR_RETRY when the stream broke (the same call may succeed on a new one).
+int files_send(struct file_end *destination, const struct files_job *job,
+               struct files_counts *counts, char manifest_digest[HASH_HEX], struct err *e);
+
+// verify: the destination against a manifest written by files_send. `difference` is called with
+// "missing", "type", "size", "content", "mode", "owner", "time", "target", "unreadable". What was
+// kept against another content (site/manifest.h) only has to be there still.
+struct files_verify {
+    int manifest_fd;
+    bool checksum; // read every file again; otherwise size, time and metadata
+    void *arg;
+    int (*difference)(void *arg, const char *path, const char *what, const char *detail,
+                      struct err *e);
+    void (*progress)(void *arg, uint64_t files, uint64_t bytes);
+};
+int files_verify(struct file_end *destination, const struct files_verify *v,
+                 struct files_counts *counts, struct err *e);
