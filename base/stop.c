@@ -38,6 +38,7 @@ void stop_install(void) {
     stop_set(SIGTERM, stop_handle);
     stop_set(SIGUSR1, stop_handle_usr1);
     stop_set(SIGPIPE, SIG_IGN);
+    stop_set(SIGCHLD, SIG_DFL); // ignored by some parents; then no child could be waited for
 }
 
 int stop_signal(void) {

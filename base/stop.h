@@ -5,8 +5,9 @@
 
 #include <stdbool.h>
 
-void stop_install(void); // handlers for INT and TERM; PIPE ignored; SIGUSR1 asks for a line
-int stop_signal(void);   // 0, SIGINT or SIGTERM
+void stop_install(
+    void);             // handlers for INT and TERM; PIPE ignored, CHLD not; SIGUSR1 asks for a line
+int stop_signal(void); // 0, SIGINT or SIGTERM
 static inline bool stop_asked(void) {
     return stop_signal() != 0;
 }
