@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "executor/step_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/escape.h"
+#include "base/path.h"
+#include "base/stop.h"
+#include "base/tempfile.h"
+
+struct selection {
+    struct tree_selection tree;
+    struct strtab *ids;
+    struct pattern **excludes;
+    size_t n_excludes;
+};
+
+static void selection_free(struct selection *sel) {
+    strtab_free(sel->ids);
+    for (size_t i = 0; i < sel->n_excludes; i++)
+        pattern_free(sel->excludes[i]);
+    free(sel->excludes);
+}
+
+static int selection_of(const struct plan *p, const struct plan_step *s, struct selection *sel,
+                        struct err *e) {
+    sel->excludes = must_calloc(p->n_excludes + 1, sizeof *sel->excludes);
+    for (size_t i = 0; i < p->n_excludes; i++) {
+        int rc = pattern_compile(p->excludes[i], &sel->excludes[i], e);
+        if (rc != 0)
+            return rc;
+        sel->n_excludes++;
+    }
+    sel->ids = s->n_sets > 0 ? plan_step_ids(s) : NULL;
+    sel->tree = (struct tree_selection){.under = s->under,
+                                        .ids = sel->ids,
+                                        .name = s->name,
+                                        .except = s->except,
+                                        .n_except = s->n_except,
+                                        .excludes = sel->excludes,
+                                        .n_excludes = sel->n_excludes};
+    return 0;
+}
+
+// What one call of files_send has counted, as the journal has it.
+static void to_result(const struct files_counts *c, struct step_result *r) {
+    r->files = c->files;
+    r->bytes = c->bytes;
+    r->sent = c->sent;
+    r->sent_bytes = c->sent_bytes;
+    r->present = c->present + c->mended;
+}
+
+static int on_batch(void *arg, const struct files_batch *b, struct err *e) {
+    struct step_run *s = arg;
+    // The batches of an attempt are its own: what an earlier one sent is found to be there.
+    struct batch_record record = {.position = ((uint64_t)s->attempt << 24) + b->number,
+                                  .end = ((uint64_t)s->attempt << 24) + b->number};
+    to_result(&b->counts, &record.result);
+    int rc = journal_batch(s->run->journal, s->step, s->attempt, &record, e);
+    if (rc == 0 && stop_asked())
+        return err_set(e, stop_error(), "stopped between two batches");
+    return rc;
+}
+
+static int on_conflict(void *arg, const struct files_conflict *c, struct err *e) {
+    char shown[PATH_REL_MAX + 1];
+    struct conflict_record record = {.object = "file",
+                                     .id =
+                                         escape_into(shown, sizeof shown, c->path, strlen(c->path)),
+                                     .class = "file-different",
+                                     .decision = c->decision,
+                                     .source_digest = c->source_digest,
+                                     .destination_digest = c->destination_digest,
+                                     .detail = ""};
+    return step_conflict(arg, &record, e);
+}
+
+static int on_problem(void *arg, const char *path, const char *class, const char *detail,
+                      struct err *e) {
+    char shown[PATH_REL_MAX + 1];
+    struct problem_record record = {.object = "file",
+                                    .id = escape_into(shown, sizeof shown, path, strlen(path)),
+                                    .class = class,
+                                    .detail = detail};
+    return step_problem(arg, &record, e);
+}
+
+static void on_progress(void *arg, uint64_t files, uint64_t bytes) {
+    struct step_run *s = arg;
+    s->run->progress.items += files;
+    s->run->progress.bytes += bytes;
+}
+
+// Opens the folder of a product below the work directory, made where it is missing.
+static int product_folder(const struct run *r, const struct plan_step *s, char *path,
+                          const char **leaf, int *fd, struct err *e) {
+    step_product_path(r->plan, s, path);
+    *fd = path_open_parent(r->workdir_fd, path, true, 0700, leaf);
+    if (*fd < 0)
+        return err_sys(e, ERR_IO, errno, "the work directory's %s cannot be made", path);
+    return 0;
+}
+
+int step_files_run(struct step_run *s, struct err *e) {
+    AUTO(selection_free) struct selection sel = {0};
+    AUTO_TEMPFILE struct tempfile manifest = TEMPFILE_INIT;
+    AUTO_CLOSE int folder = -1;
+    char path[STEP_PRODUCT_MAX];
+    const char *leaf = NULL;
+    struct files_counts counts = {0};
+    int rc = selection_of(s->run->plan, s->step, &sel, e);
+    if (rc == 0)
+        rc = product_folder(s->run, s->step, path, &leaf, &folder, e);
+    if (rc == 0)
+        rc = tempfile_create(&manifest, folder, leaf, 0600, e);
+    if (rc != 0)
+        return rc;
+    struct files_job job = {.source_root = s->run->source_root,
+                            .selection = sel.tree,
+                            .on_conflict = s->step->on_conflict,
+                            .checksum = s->run->checksum,
+                            .manifest_fd = manifest.fd,
+                            .step = s->step->id,
+                            .arg = s,
+                            .batch = on_batch,
+                            .conflict = on_conflict,
+                            .problem = on_problem,
+                            .progress = on_progress};
+    rc = files_send(s->run->destination_files, &job, &counts, s->result.digest, e);
+    to_result(&counts, &s->result);
+    return rc != 0 ? rc : tempfile_publish(&manifest, e);
+}
+
+static int on_difference(void *arg, const char *path, const char *what, const char *detail,
+                         struct err *e) {
+    struct step_verify *v = arg;
+    char shown[PATH_REL_MAX + 1];
+    struct step_difference d = {.object = "file",
+                                .id = escape_into(shown, sizeof shown, path, strlen(path)),
+                                .what = what,
+                                .detail = detail};
+    v->differ++;
+    return v->difference(v->arg, v->step, &d, e);
+}
+
+static void on_verify_progress(void *arg, uint64_t files, uint64_t bytes) {
+    struct step_verify *v = arg;
+    v->run->progress.items += files;
+    v->run->progress.bytes += bytes;
+}
+
+int step_files_verify(struct step_verify *v, struct err *e) {
+    struct files_counts counts = {0};
+    char path[STEP_PRODUCT_MAX];
+    step_product_path(v->run->plan, v->step, path);
+    AUTO_CLOSE int fd = path_open(v->run->workdir_fd, path, O_RDONLY, 0);
+    if (fd < 0)
+        return err_sys(e, ERR_DATA, errno,
+                       "its manifest %s cannot be read; rerun the step to have it written again",
+                       path);
+    struct files_verify job = {.manifest_fd = fd,
+                               .checksum = v->run->checksum,
+                               .arg = v,
+                               .difference = on_difference,
+                               .progress = on_verify_progress};
+    int rc = files_verify(v->run->destination_files, &job, &counts, e);
+    v->compared += counts.files;
+    v->same += counts.present;
+    return rc;
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// What both kinds of file step do: a selection of the source's files is sent, its manifest kept.
+#pragma once
+
+#include "executor/step.h"
+
+int step_files_run(struct step_run *s, struct err *e);
+int step_files_verify(struct step_verify *v, struct err *e);
