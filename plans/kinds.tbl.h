@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kinds of step, stated once:
+// STEPKIND(NAME, "name in the plan", version, parameters, required, onConflict when not given).
+// The version is part of a step's hash: a kind whose effect changes gets a new one, and its steps
+// run again. Parameters are P_ flags of plans/plan.h: those a step of this kind may have, and those
+// it must have. The last column counts only for kinds with P_CONFLICT.
+STEPKIND(FILE_BATCH, "file-batch", 1, P_UNDER | P_SET | P_EXCEPT | P_CONFLICT, P_UNDER,
+         CONFLICT_REPLACE)
+STEPKIND(TAR_LIST, "tar-list", 1, P_UNDER | P_SET | P_NAME | P_CONFLICT, P_UNDER | P_SET | P_NAME,
+         CONFLICT_REPLACE)
+STEPKIND(DUMP, "dump", 1, P_COLLECTION | P_BY | P_SET | P_RANGE | P_ORPHANS, P_COLLECTION,
+         CONFLICT_KEEP)
+STEPKIND(RESTORE, "restore", 1, P_FROM | P_CONFLICT, P_FROM, CONFLICT_KEEP)
