@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-void stop_install(
-    void);             // handlers for INT and TERM; PIPE ignored, CHLD not; SIGUSR1 asks for a line
+// Handlers for INT and TERM; PIPE is ignored, CHLD is not; SIGUSR1 asks for a line.
+void stop_install(void);
 int stop_signal(void); // 0, SIGINT or SIGTERM
 static inline bool stop_asked(void) {
     return stop_signal() != 0;
