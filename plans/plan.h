@@ -169,6 +169,9 @@ int plan_validate(struct plan *p, const struct plan_rules *rules, struct problem
 // expectations. Called by plan_validate.
 void plan_hash_steps(struct plan *p);
 
+// A name of a migration: [A-Za-z0-9][A-Za-z0-9._-]{0,62}.
+bool plan_name_ok(const char *name);
+
 size_t plan_find_step(const struct plan *p, const char *id); // (size_t)-1 when there is none
 const struct plan_set *plan_find_set(const struct plan *p, const char *name);
 // All IDs of a step's sets in a table for look-ups (value 1); the caller frees it.

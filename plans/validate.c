@@ -40,7 +40,7 @@ const char *check_label_fault(const char *label) {
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
 
-static bool check_name_ok(const char *name) {
+bool plan_name_ok(const char *name) {
     size_t len = strlen(name);
     return len >= 1 && len <= PLAN_NAME_MAX && strspn(name, LETTERS DIGITS) > 0 &&
            strspn(name, LETTERS DIGITS "._-") == len;
@@ -50,11 +50,11 @@ static void check_names(struct check *c) {
     struct arena *a = c->problems->arena;
     const char *rule = "begins with a letter or digit and goes on with at most 62 of letters, "
                        "digits, \".\", \"_\" and \"-\"";
-    if (c->p->name != NULL && !check_name_ok(c->p->name)) {
+    if (c->p->name != NULL && !plan_name_ok(c->p->name)) {
         problems_add(c->problems, 0, "", "name %s: a name %s", report_quote(a, c->p->name), rule);
     }
     for (size_t i = 0; i < c->p->n_base; i++) {
-        if (!check_name_ok(c->p->base[i])) {
+        if (!plan_name_ok(c->p->base[i])) {
             problems_add(c->problems, 0, "", "base %s: a name %s", report_quote(a, c->p->base[i]),
                          rule);
         }
