@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "state/journal_schema.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+// What leads from one user_version to the next. A version is never changed after a release: a new
+// one is a row here, and journal.sql is what a new journal starts with.
+static const struct {
+    int64_t to;
+    const char *sql;
+} schema_steps[] = {
+    {1, journal_sql},
+};
+
+static int schema_set_version(struct db *db, int64_t version, struct err *e) {
+    char sql[96];
+    snprintf(sql, sizeof sql, "PRAGMA application_id=%d; PRAGMA user_version=%" PRId64,
+             JOURNAL_APPLICATION_ID, version);
+    return db_script(db, sql, e);
+}
+
+int schema_make(struct db *db, struct err *e) {
+    int rc = db_script(db, journal_sql, e);
+    return rc == 0 ? schema_set_version(db, JOURNAL_VERSION, e) : rc;
+}
+
+static int schema_migrate_one(struct db *db, size_t i, struct err *e) {
+    int rc = db_script(db, "BEGIN IMMEDIATE", e);
+    if (rc == 0) {
+        rc = db_script(db, schema_steps[i].sql, e);
+    }
+    if (rc == 0) {
+        rc = schema_set_version(db, schema_steps[i].to, e);
+    }
+    return rc == 0 ? db_script(db, "COMMIT", e) : rc;
+}
+
+int schema_migrate(struct db *db, int64_t version, struct err *e) {
+    size_t n = sizeof schema_steps / sizeof schema_steps[0];
+    MUST(schema_steps[n - 1].to == JOURNAL_VERSION);
+    for (size_t i = 0; i < n; i++) {
+        if (schema_steps[i].to > version && schema_migrate_one(db, i, e) != 0) {
+            return err_wrap(e, "making it version %" PRId64, schema_steps[i].to);
+        }
+    }
+    return 0;
+}
+
+int schema_identify(struct db *db, int64_t *version, struct err *e) {
+    int64_t application;
+    int rc = db_pragma(db, "application_id", &application, e);
+    if (rc == 0) {
+        rc = db_pragma(db, "user_version", version, e);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (application != JOURNAL_APPLICATION_ID) {
+        return err_set(e, ERR_JOURNAL,
+                       "it is a database, but not a journal of mvimig's (application_id %" PRId64
+                       "); move it away and put the journal back, or use another work directory",
+                       application);
+    }
+    if (*version > JOURNAL_VERSION) {
+        return err_set(e, ERR_JOURNAL,
+                       "it was written by a newer mvimig (version %" PRId64 " of the tables; this "
+                       "program knows up to %d); use that program or a newer one",
+                       *version, JOURNAL_VERSION);
+    }
+    if (*version < 1) {
+        return err_set(e, ERR_JOURNAL,
+                       "its tables have no version (user_version %" PRId64 "); put it back from a "
+                       "copy, or start over by verifying what is there: apply --rebuild-journal",
+                       *version);
+    }
+    return 0;
+}
+
+static int schema_quick_check(struct db *db, struct err *e) {
+    AUTO_RESET sqlite3_stmt *row = NULL;
+    int rc = db_row(db, &row, e, SQL_QUICK_CHECK, "");
+    if (rc == 0 && strcmp(db_text(row, 0), "ok") != 0) {
+        rc = err_set(e, ERR_JOURNAL,
+                     "it is damaged (%s); keep a copy, then start over by verifying what is there: "
+                     "apply --rebuild-journal",
+                     db_text(row, 0));
+    }
+    return rc;
+}
+
+int schema_check(struct db *db, int64_t *version, struct err *e) {
+    int rc = schema_identify(db, version, e);
+    return rc == 0 ? schema_quick_check(db, e) : rc;
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "state/bounded.h"
+#include "state/event.h"
+#include "state/journal_parts.h"
+
+struct end_args {
+    const struct plan_step *step;
+    int64_t attempt;
+    const struct step_result *result; // NULL, for failures: what the batches hold
+    const char *error;                // NULL: done
+    int64_t milliseconds;
+    const struct finding *findings;
+};
+
+// What the log says of an end. An audit compares it with the rows: keep it canonical.
+static int end_event(struct journal *j, const struct end_args *a, const struct step_row *step,
+                     struct err *e) {
+    if (a->error != NULL) {
+        return event_append(j, "step-failed", a->step->id, e, "attempt=%" PRId64 " hash=%s: %s",
+                            step->attempt_number, a->step->hash_text, a->error);
+    }
+    const struct step_result *r = a->result;
+    return event_append(j, "step-done", a->step->id, e,
+                        "attempt=%" PRId64 " hash=%s files=%" PRIu64 " documents=%" PRIu64
+                        " bytes=%" PRIu64 " sent=%" PRIu64 " sent_bytes=%" PRIu64
+                        " present=%" PRIu64 " conflicts=%" PRIu64 " rejected=%" PRIu64 " digest=%s",
+                        step->attempt_number, a->step->hash_text, r->files, r->documents, r->bytes,
+                        r->sent, r->sent_bytes, r->present, r->conflicts, r->rejected, r->digest);
+}
+
+static int end_attempt(struct journal *j, const struct end_args *a, const struct stamp *now,
+                       struct err *e) {
+    int rc = 0;
+    if (a->result != NULL) {
+        rc = db_run(&j->db, e, SQL_ATTEMPT_OWN, "ci", a->result, a->attempt);
+    }
+    return rc == 0
+               ? db_run(&j->db, e, SQL_ATTEMPT_END, "ttititi", a->error == NULL ? "done" : "failed",
+                        now->text, a->milliseconds, a->error == NULL ? "" : a->error, j->chain.seq,
+                        a->error == NULL ? a->result->digest : "", a->attempt)
+               : rc;
+}
+
+static int step_end(struct journal *j, void *arg, struct err *e) {
+    const struct end_args *a = arg;
+    struct step_row step;
+    struct stamp now = stamp_now();
+    int rc = step_find_attempt(j, a->step, a->attempt, &step, e);
+    if (rc == 0) {
+        rc = findings_write(j, a->step, &step, a->attempt, a->findings, e);
+    }
+    if (rc == 0) {
+        rc = end_event(j, a, &step, e);
+    }
+    if (rc == 0) {
+        rc = end_attempt(j, a, &now, e);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    return a->error != NULL ? db_run(&j->db, e, SQL_STEP_FAILED, "i", step.id)
+                            : db_run(&j->db, e, SQL_STEP_DONE, "ttci", now.text, a->result->digest,
+                                     a->result, step.id);
+}
+
+int journal_step_end(struct journal *j, const struct plan_step *s, int64_t attempt,
+                     const struct step_result *r, const struct err *error, struct err *e) {
+    MUST(r != NULL || error != NULL);
+    const char *text = error == NULL ? NULL : error->text[0] != 0 ? error->text : "no reason given";
+    AUTO_FREE char *bounded = text == NULL ? NULL : bounded_copy(text);
+    struct finding *findings = attempt_take(j, attempt);
+    struct end_args args = {.step = s,
+                            .attempt = attempt,
+                            .result = r,
+                            .error = bounded,
+                            .milliseconds = attempt_milliseconds(j, attempt),
+                            .findings = findings};
+    int rc = WRITER_RUN(j, step_end, &args, e);
+    if (rc != 0) {
+        attempt_give_back(j, attempt, findings);
+        return err_wrap(e, "%s: ending the step", s->id);
+    }
+    finding_free_list(findings);
+    attempt_forget(j, attempt);
+    return 0;
+}

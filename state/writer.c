@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "state/writer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/fault.h"
+#include "base/human.h"
+#include "base/must.h"
+
+#define WAIT_POLL_NS 1000000
+#define WAIT_POLLS 20                           // then ten times slower
+#define WAIT_QUIET_NS (2 * INT64_C(1000000000)) // ordinary reads end within this
+#define WAIT_LINE_NS (60 * INT64_C(1000000000))
+
+struct stamp stamp_now(void) {
+    struct stamp s;
+    clock_format(clock_wall_ns(), s.text);
+    return s;
+}
+
+static void writer_say_waiting(struct journal *j, int64_t now) {
+    char waited[HUMAN_TEXT], line[256];
+    snprintf(line, sizeof line,
+             "journal.db is held by another program for %s; waiting for it to let go (nothing is "
+             "lost; close any open query on it)",
+             human_duration(now - j->wait_began, waited));
+    j->wait_said = now;
+    if (j->on_wait != NULL) {
+        j->on_wait(j->on_wait_arg, line);
+    }
+}
+
+int writer_busy(void *arg, int count) {
+    struct journal *j = arg;
+    int64_t now = clock_mono_ns();
+    if (count == 0) {
+        j->wait_began = now;
+    }
+    if (now - j->wait_began >= WAIT_QUIET_NS &&
+        (j->wait_said == 0 || now - j->wait_said >= WAIT_LINE_NS)) {
+        writer_say_waiting(j, now);
+    }
+    // Not clock_sleep_ms: after a signal that would spin.
+    struct timespec pause = {0, count < WAIT_POLLS ? WAIT_POLL_NS : 10 * WAIT_POLL_NS};
+    nanosleep(&pause, NULL);
+    return 1;
+}
+
+static int writer_exec(struct journal *j, const char *sql, struct err *e) {
+    return db_script(&j->db, sql, e);
+}
+
+static void writer_apply(struct journal *j, struct operation *op) {
+    struct chain chain = j->chain;
+    op->rc = writer_exec(j, "SAVEPOINT operation", op->e);
+    if (op->rc != 0) {
+        return;
+    }
+    op->rc = op->apply(j, op->arg, op->e);
+    if (op->rc < 0 && !j->db.fatal) {
+        struct err undo = {0};
+        writer_exec(j, "ROLLBACK TO operation", &undo);
+        j->chain = chain;
+    }
+    struct err release = {0};
+    if (!j->db.fatal && writer_exec(j, "RELEASE operation", &release) != 0) {
+        j->db.fatal = true;
+    }
+}
+
+static int writer_pretend(int errnum, const char *when, struct err *e) {
+    return errnum == 0 ? 0 : err_sys(e, ERR_JOURNAL, errnum, "fault point %s the commit", when);
+}
+
+static int writer_commit(struct journal *j, bool reads, struct err *e) {
+    int rc = reads ? 0 : writer_pretend(FAULT("journal-before-commit"), "before", e);
+    if (rc != 0) {
+        return rc;
+    }
+    do {
+        rc = sqlite3_exec(j->db.handle, "COMMIT", NULL, NULL, NULL);
+    } while ((rc & 0xff) == SQLITE_BUSY);
+    if (rc != SQLITE_OK) {
+        return db_error(&j->db, rc, e);
+    }
+    return reads ? 0 : writer_pretend(FAULT("journal-after-commit"), "after", e);
+}
+
+// True when the failure of an operation took the whole transaction with it.
+static bool writer_lost(struct journal *j, const struct operation *op, struct err *e) {
+    if (!j->db.fatal && sqlite3_get_autocommit(j->db.handle) == 0) {
+        return false;
+    }
+    if (op->rc < 0) {
+        *e = *op->e;
+    } else {
+        err_set(e, ERR_JOURNAL, "the transaction was lost");
+    }
+    return true;
+}
+
+// One transaction of all operations up to `end`.
+static int writer_group(struct journal *j, struct operation *group, const struct operation *end,
+                        struct err *e) {
+    bool reads = true;
+    for (const struct operation *op = group; op != end; op = op->next) {
+        reads = reads && op->reads;
+    }
+    int rc = writer_exec(j, reads ? "BEGIN" : "BEGIN IMMEDIATE", e);
+    for (struct operation *op = group; op != end && rc == 0; op = op->next) {
+        writer_apply(j, op);
+        rc = writer_lost(j, op, e) ? ERR_JOURNAL : 0;
+    }
+    return rc == 0 ? writer_commit(j, reads, e) : rc;
+}
+
+// What the callers of a group hear when it was not committed.
+static void writer_fail_group(struct operation *group, const struct err *why) {
+    for (struct operation *op = group; op != NULL; op = op->next) {
+        op->rc = why->code;
+        *op->e = *why;
+    }
+}
+
+static void writer_die(struct journal *j, struct err *why) {
+    sqlite3_exec(j->db.handle, "ROLLBACK", NULL, NULL, NULL); // fails when it is gone already
+    err_wrap(why, "journal.db");
+    why->code = ERR_JOURNAL;
+    pthread_mutex_lock(&j->lock);
+    j->dead = *why;
+    pthread_mutex_unlock(&j->lock);
+}
+
+static void writer_run(struct journal *j, struct operation *all) {
+    struct err e = {0};
+    for (struct operation *op = all, *end; op != NULL; op = end) {
+        for (end = op; end != NULL && !end->alone; end = end->next) {
+        }
+        if (end == op) {
+            op->rc = op->apply(j, op->arg, op->e);
+            end = op->next;
+        } else if (writer_group(j, op, end, &e) != 0) {
+            writer_die(j, &e);
+            writer_fail_group(op, &e);
+            return;
+        }
+    }
+}
+
+static void writer_finish(struct journal *j, struct operation *group) {
+    pthread_mutex_lock(&j->lock);
+    for (struct operation *op = group; op != NULL;) {
+        struct operation *next = op->next; // a woken caller's operation is gone
+        op->done = true;
+        op = next;
+    }
+    pthread_cond_broadcast(&j->finished);
+    pthread_mutex_unlock(&j->lock);
+}
+
+// Waits for operations and takes all of them; NULL at the end.
+static struct operation *writer_take(struct journal *j) {
+    pthread_mutex_lock(&j->lock);
+    while (j->first == NULL && !j->closing) {
+        pthread_cond_wait(&j->queued, &j->lock);
+    }
+    struct operation *group = j->first;
+    j->first = NULL;
+    j->last = &j->first;
+    struct err dead = j->dead;
+    pthread_mutex_unlock(&j->lock);
+    if (dead.code != 0 && group != NULL) {
+        writer_fail_group(group, &dead);
+        writer_finish(j, group);
+        return writer_take(j);
+    }
+    return group;
+}
+
+static void *writer_main(void *arg) {
+    struct journal *j = arg;
+    for (struct operation *group; (group = writer_take(j)) != NULL;) {
+        writer_run(j, group);
+        writer_finish(j, group);
+    }
+    return NULL;
+}
+
+int writer_submit(struct journal *j, struct operation *op, struct err *e) {
+    MUST(j->magic == JOURNAL_MAGIC && op->next == NULL);
+    op->e = e;
+    pthread_mutex_lock(&j->lock);
+    MUST(!j->closing);
+    *j->last = op;
+    j->last = &op->next;
+    pthread_cond_signal(&j->queued);
+    while (!op->done) {
+        pthread_cond_wait(&j->finished, &j->lock);
+    }
+    pthread_mutex_unlock(&j->lock);
+    return op->rc;
+}
+
+int writer_start(struct journal *j, struct err *e) {
+    pthread_mutex_init(&j->lock, NULL);
+    pthread_cond_init(&j->queued, NULL);
+    pthread_cond_init(&j->finished, NULL);
+    j->last = &j->first;
+    int errnum = pthread_create(&j->thread, NULL, writer_main, j);
+    j->has_thread = errnum == 0;
+    return errnum == 0 ? 0 : err_sys(e, ERR_FAILED, errnum, "no thread for the journal");
+}
+
+void writer_stop(struct journal *j) {
+    if (!j->has_thread) {
+        return;
+    }
+    pthread_mutex_lock(&j->lock);
+    j->closing = true;
+    pthread_cond_signal(&j->queued);
+    pthread_mutex_unlock(&j->lock);
+    MUST(pthread_join(j->thread, NULL) == 0);
+    j->has_thread = false;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside the journal: the writer thread, its queue, and group commit.
+//
+// A call of state/journal.h packs its arguments into an operation on its own stack, submits it and
+// sleeps. The writer thread takes all that are queued, runs each in a savepoint of one transaction,
+// commits, and wakes their callers. An operation that fails is rolled back alone; a failure after
+// which the connection is not trusted (struct db, fatal), or any failure of the commit, kills the
+// journal: that group and every later call get ERR_JOURNAL with the reason. A failed commit is
+// never tried again, since nobody knows what of it reached the disk; the next open finds out.
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "state/db.h"
+#include "state/journal.h"
+
+// The newest event: what the next one is chained to.
+struct chain {
+    int64_t seq; // -1: none yet
+    uint8_t hash[HASH_SIZE];
+};
+
+struct finding; // state/finding.h
+
+// What this process remembers of an attempt that goes on.
+struct attempt_memory {
+    int64_t id;
+    int64_t began_mono_ns;
+    struct finding *first, **last; // collected conflicts and problems, oldest first
+    size_t n, bytes;
+    struct attempt_memory *next;
+};
+
+struct operation {
+    int (*apply)(struct journal *j, void *arg, struct err *e); // on the writer thread
+    void *arg;
+    bool reads; // changes nothing
+    bool alone; // outside any transaction (VACUUM INTO)
+    // The rest is the writer's.
+    int rc;
+    bool done;
+    struct err *e;
+    struct operation *next;
+};
+
+#define JOURNAL_MAGIC 0x6A6E6C31
+struct journal {
+    unsigned magic;
+    int dirfd;  // our own duplicate
+    char *path; // of journal.db
+    char *program_version;
+    void (*on_wait)(void *arg, const char *text);
+    void *on_wait_arg;
+
+    // The writer thread's own; nobody else touches them while it runs.
+    struct db db;
+    struct chain chain;
+    int64_t run;                   // 0: none has begun
+    int64_t wait_began, wait_said; // monotonic; 0: not waiting, nothing said yet
+
+    pthread_t thread;
+    bool has_thread;
+    pthread_mutex_t lock; // of all below
+    pthread_cond_t queued, finished;
+    struct operation *first, **last;
+    bool closing;
+    struct err dead; // code 0 while it lives
+    struct attempt_memory *attempts;
+};
+
+// Runs the operation on the writer thread and waits until it is durable.
+int writer_submit(struct journal *j, struct operation *op, struct err *e);
+#define WRITER_RUN(j, fn, argp, e)                                                                 \
+    writer_submit((j), &(struct operation){.apply = (fn), .arg = (argp)}, (e))
+#define WRITER_READ(j, fn, argp, e)                                                                \
+    writer_submit((j), &(struct operation){.apply = (fn), .arg = (argp), .reads = true}, (e))
+
+int writer_start(struct journal *j, struct err *e);
+void writer_stop(struct journal *j); // waits for what is queued
+// The busy handler of the writing connection; `arg` is the journal. Never gives up.
+int writer_busy(void *arg, int count);
+
+// Now, as the tables have it.
+struct stamp {
+    char text[CLOCK_TEXT];
+};
+struct stamp stamp_now(void);
