@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts of the dump step: which documents it reads and how (dump_range.c, dump_set.c), and the
+// filter they all pass on their way into the file (dump_filter.c).
+//
+// No cursor lives long: a range is read in pages, each a query of its own that begins at the last
+// _id seen; a set is read by one drained query per batch of IDs. Ranges are min and max of an index
+// scan, never operators: $gt and $lt compare within one BSON type and would lose mixed _ids.
+#pragma once
+
+#include "base/buf.h"
+#include "base/strtab.h"
+#include "executor/step.h"
+#include "site/segment.h"
+
+struct dump {
+    struct step_run *s;
+    struct mongo *source;
+    struct segment_writer *out;
+    const char *by;             // the field that the set is about; "_id" when the plan names none
+    const struct strtab *ids;   // of the set; NULL: the step has none
+    const struct strtab *known; // with orphansOf: every string _id of that collection
+    uint64_t documents, bytes;  // written so far
+};
+
+// Writes a document that the query found, when the step's filter lets it through.
+int dump_document(struct dump *d, const uint8_t *doc, size_t len, struct err *e);
+
+// All documents from from_id (inclusive; NULL: the first) to to_id (exclusive; NULL: the last).
+// `filter` (may be NULL) is the server's part of the step's filter.
+int dump_range(struct dump *d, const bson_t *filter, struct err *e);
+// The documents whose `by` field is one of the set's IDs.
+int dump_set(struct dump *d, struct err *e);
+// Every string _id of a collection at the source.
+int dump_known_ids(struct step_run *s, struct mongo *source, const char *collection,
+                   struct strtab *out, struct err *e);

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// One thread fills batches, the worker takes them: two batches take turns, so that one is filled
+// while the other is at the server.
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "executor/restore.h"
+
+#define BATCHES 2
+
+struct restore_feed {
+    struct restore_source *source;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    struct restore_batch *batch[BATCHES];
+    unsigned filled, taken; // batches so far; the one in the worker's hands counts as not taken
+    bool in_hand;
+    bool stop;
+    int result; // of the last restore_batch_fill: 1 while there is more
+    struct err failure;
+};
+
+static void *fill_batches(void *arg) {
+    struct restore_feed *f = arg;
+    pthread_mutex_lock(&f->lock);
+    while (!f->stop && f->result > 0) {
+        if (f->filled - f->taken == BATCHES) {
+            pthread_cond_wait(&f->change, &f->lock);
+            continue;
+        }
+        struct restore_batch *b = f->batch[f->filled % BATCHES];
+        pthread_mutex_unlock(&f->lock);
+        int rc = restore_batch_fill(f->source, b, &f->failure);
+        pthread_mutex_lock(&f->lock);
+        f->result = rc;
+        f->filled += rc > 0;
+        pthread_cond_broadcast(&f->change);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+struct restore_feed *restore_feed_start(struct restore_source *s) {
+    struct restore_feed *f = must_calloc(1, sizeof *f);
+    f->source = s;
+    f->result = 1;
+    for (int i = 0; i < BATCHES; i++) {
+        f->batch[i] = restore_batch_new();
+    }
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->change, NULL);
+    MUST(pthread_create(&f->thread, NULL, fill_batches, f) == 0);
+    return f;
+}
+
+int restore_feed_next(struct restore_feed *f, struct restore_batch **b, struct err *e) {
+    pthread_mutex_lock(&f->lock);
+    f->taken += f->in_hand;
+    f->in_hand = false;
+    pthread_cond_broadcast(&f->change);
+    while (f->filled == f->taken && f->result > 0) {
+        pthread_cond_wait(&f->change, &f->lock);
+    }
+    int rc = f->result;
+    if (f->filled != f->taken) {
+        *b = f->batch[f->taken % BATCHES];
+        f->in_hand = true;
+        rc = 1;
+    } else if (rc < 0) {
+        *e = f->failure;
+    }
+    pthread_mutex_unlock(&f->lock);
+    return rc;
+}
+
+void restore_feed_stop(struct restore_feed *f) {
+    if (!f) {
+        return;
+    }
+    pthread_mutex_lock(&f->lock);
+    f->stop = true;
+    pthread_cond_broadcast(&f->change);
+    pthread_mutex_unlock(&f->lock);
+    pthread_join(f->thread, NULL);
+    pthread_cond_destroy(&f->change);
+    pthread_mutex_destroy(&f->lock);
+    for (int i = 0; i < BATCHES; i++) {
+        restore_batch_free(f->batch[i]);
+    }
+    free(f);
+}
+
+void restore_feed_cleanup(struct restore_feed **f) {
+    restore_feed_stop(*f);
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// A dump file: BSON documents back to back, as mongodump writes them, in a zstd stream (RFC 8878):
+// `zstd -d` and then bsondump or mongorestore read it. A file cut at the end of a document looks
+// whole by itself, so how many documents and bytes it must hold, and their digest, stand in the
+// journal, and once more at the end of the file, in a skippable frame that zstd passes over
+// (site/segment_private.h), together with the digest of the compressed bytes.
+//
+// Writing: segment_create, segment_add for each document, segment_publish (temp + fsync + rename).
+// A writer that goes out of scope without it leaves nothing behind.
+// Reading: segment_open; segment_check reads all of it once, so that nothing is done with any
+// document of a file that is damaged anywhere; then segment_next hands out the documents (the file
+// is in the page cache by then). segment_next checks the frames and, at the end, the digest once
+// more: a file that was changed in between is refused there.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/must.h"
+
+struct segment_sum {
+    uint64_t documents, bytes; // of the uncompressed stream
+    char digest[HASH_HEX];     // its SHA-256
+    uint64_t file_bytes;       // of the file as it is on disk
+};
+
+struct segment_writer;
+// `path` is relative to dirfd; missing directories below it are made (0700).
+int segment_create(int dirfd, const char *path, struct segment_writer **out, struct err *e);
+// The document's frame is checked (ERR_DATA).
+int segment_add(struct segment_writer *w, const uint8_t *doc, size_t len, struct err *e);
+int segment_publish(struct segment_writer *w, struct segment_sum *sum, struct err *e);
+void segment_writer_free(struct segment_writer *w);
+void segment_writer_cleanup(struct segment_writer **w);
+#define AUTO_SEGMENT_WRITER AUTO(segment_writer_cleanup)
+// Removes the temporary files that writers of this path left when they were killed.
+void segment_sweep(int dirfd, const char *path);
+
+struct segment_reader;
+// ERR_NOTFOUND when there is no such file.
+int segment_open(int dirfd, const char *path, struct segment_reader **out, struct err *e);
+// Reads the whole file: frames, documents, bytes and digests against the file's own end and
+// against what was promised (documents, bytes, digest; NULL: nothing was). ERR_DATA says what
+// differs, and where in the uncompressed stream. Afterwards the reader is at the first document.
+int segment_check(struct segment_reader *r, const struct segment_sum *promised, struct err *e);
+// What the file holds, after segment_check.
+const struct segment_sum *segment_reader_sum(const struct segment_reader *r);
+// 1: a document, valid until the next call; 0: the end; negative: ERR_DATA, ERR_IO.
+int segment_next(struct segment_reader *r, const uint8_t **doc, size_t *len, struct err *e);
+// Byte offset, in the uncompressed stream, of the document that segment_next will hand out next.
+uint64_t segment_offset(const struct segment_reader *r);
+void segment_reader_free(struct segment_reader *r);
+void segment_reader_cleanup(struct segment_reader **r);
+#define AUTO_SEGMENT_READER AUTO(segment_reader_cleanup)

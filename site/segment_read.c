@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "base/path.h"
+#include "site/bson_frame.h"
+#include "site/segment.h"
+#include "site/segment_private.h"
+
+struct segment_reader {
+    char *path;
+    int fd;
+    uint64_t file_size, file_at; // file_at: compressed bytes read, the end frame not among them
+    bool checked;
+    struct segment_end end;
+    struct segment_sum sum;
+    ZSTD_DStream *zstd;
+    size_t frame_left; // 0: the zstd frame is complete
+    struct hash *stream_hash, *file_hash;
+    uint8_t *in; // compressed
+    size_t in_cap;
+    ZSTD_inBuffer in_at;
+    uint8_t *data; // uncompressed: from `start` to `stop` not handed out yet
+    size_t start, stop, cap;
+    uint64_t documents, offset; // handed out so far
+};
+
+static int damaged(const struct segment_reader *r, const char *what, struct err *e) {
+    return err_set(e, ERR_DATA, "%s: byte %llu: %s", r->path, (unsigned long long)r->offset, what);
+}
+
+int segment_open(int dirfd, const char *path, struct segment_reader **out, struct err *e) {
+    AUTO_CLOSE int fd = path_open(dirfd, path, O_RDONLY, 0);
+    struct stat st;
+    if (fd < 0) {
+        return err_sys(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, errno, "%s: cannot be read",
+                       path);
+    }
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return err_set(e, ERR_IO, "%s: not a regular file", path);
+    }
+    struct segment_reader *r = must_calloc(1, sizeof *r);
+    r->path = must_strdup(path);
+    r->fd = steal_fd(&fd);
+    r->file_size = (uint64_t)st.st_size;
+    r->zstd = ZSTD_createDStream();
+    MUST(r->zstd);
+    r->stream_hash = hash_new();
+    r->file_hash = hash_new();
+    r->in_cap = ZSTD_DStreamInSize();
+    r->in = must_calloc(1, r->in_cap);
+    r->cap = 2 * ZSTD_DStreamOutSize();
+    r->data = must_calloc(1, r->cap);
+    *out = r;
+    return 0;
+}
+
+void segment_reader_free(struct segment_reader *r) {
+    if (!r) {
+        return;
+    }
+    auto_close(&r->fd);
+    ZSTD_freeDStream(r->zstd);
+    hash_free(r->stream_hash);
+    hash_free(r->file_hash);
+    free(r->in);
+    free(r->data);
+    free(r->path);
+    free(r);
+}
+
+void segment_reader_cleanup(struct segment_reader **r) {
+    segment_reader_free(*r);
+}
+
+const struct segment_sum *segment_reader_sum(const struct segment_reader *r) {
+    MUST(r->checked);
+    return &r->sum;
+}
+
+uint64_t segment_offset(const struct segment_reader *r) {
+    return r->offset;
+}
+
+static int rewind_reader(struct segment_reader *r, struct err *e) {
+    uint8_t ignored[HASH_SIZE];
+    if (lseek(r->fd, 0, SEEK_SET) != 0) {
+        return err_sys(e, ERR_IO, errno, "%s: cannot be read", r->path);
+    }
+    ZSTD_DCtx_reset(r->zstd, ZSTD_reset_session_only);
+    hash_final(r->stream_hash, ignored);
+    hash_final(r->file_hash, ignored);
+    r->in_at = (ZSTD_inBuffer){0};
+    r->frame_left = 1; // an empty file is no frame
+    r->file_at = r->documents = r->offset = 0;
+    r->start = r->stop = 0;
+    return 0;
+}
+
+// Reads the end frame; what is before it is the zstd stream.
+static int read_end(struct segment_reader *r, struct err *e) {
+    uint8_t frame[SEGMENT_END_SIZE];
+    if (r->file_size < sizeof frame) {
+        return damaged(r, "the file is cut short", e);
+    }
+    off_t at = (off_t)(r->file_size - sizeof frame);
+    ssize_t got = pread(r->fd, frame, sizeof frame, at);
+    if (got < 0) {
+        return err_sys(e, ERR_IO, errno, "%s: cannot be read", r->path);
+    }
+    if (got != sizeof frame || segment_end_read(frame, &r->end) != 0) {
+        return damaged(r, "the end of the file is not that of a dump: it is cut short or damaged",
+                       e);
+    }
+    return 0;
+}
+
+static int read_compressed(struct segment_reader *r, struct err *e) {
+    uint64_t left = r->file_size - SEGMENT_END_SIZE - r->file_at;
+    size_t want = left < r->in_cap ? (size_t)left : r->in_cap;
+    size_t got = 0;
+    while (got < want) {
+        ssize_t n = read(r->fd, r->in + got, want - got);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return err_sys(e, ERR_IO, errno, "%s: cannot be read", r->path);
+        }
+        if (n == 0) {
+            return damaged(r, "the file became shorter while it was read", e);
+        }
+        got += (size_t)n;
+    }
+    hash_update(r->file_hash, r->in, got);
+    r->file_at += got;
+    r->in_at = (ZSTD_inBuffer){.src = r->in, .size = got};
+    return 0;
+}
+
+static void make_room(struct segment_reader *r, size_t need) {
+    memmove(r->data, r->data + r->start, r->stop - r->start);
+    r->stop -= r->start;
+    r->start = 0;
+    size_t cap = need + ZSTD_DStreamOutSize();
+    if (cap > r->cap) {
+        r->data = must_realloc(r->data, 1, cap);
+        r->cap = cap;
+    }
+}
+
+// 1: some more bytes came; 0: the stream is at its end.
+static int decompress(struct segment_reader *r, struct err *e) {
+    uint64_t stream_size = r->file_size - SEGMENT_END_SIZE;
+    for (;;) {
+        if (r->in_at.pos == r->in_at.size && r->file_at < stream_size) {
+            int rc = read_compressed(r, e);
+            if (rc) {
+                return rc;
+            }
+        }
+        bool dry = r->in_at.pos == r->in_at.size;
+        if (dry && r->frame_left == 0) {
+            return 0;
+        }
+        ZSTD_outBuffer out = {.dst = r->data, .size = r->cap, .pos = r->stop};
+        size_t left = ZSTD_decompressStream(r->zstd, &out, &r->in_at);
+        if (ZSTD_isError(left)) {
+            return damaged(r, ZSTD_getErrorName(left), e);
+        }
+        size_t got = out.pos - r->stop;
+        hash_update(r->stream_hash, r->data + r->stop, got);
+        r->stop = out.pos;
+        r->frame_left = left;
+        if (got) {
+            return 1;
+        }
+        if (dry && left) {
+            return damaged(r, "the compressed stream is cut short", e);
+        }
+    }
+}
+
+// 1: at least `need` bytes lie from `start` on; 0: the stream ends before that.
+static int fill(struct segment_reader *r, size_t need, struct err *e) {
+    while (r->stop - r->start < need) {
+        if (r->cap - r->start < need || r->cap == r->stop) {
+            make_room(r, need);
+        }
+        int rc = decompress(r, e);
+        if (rc <= 0) {
+            return rc;
+        }
+    }
+    return 1;
+}
+
+static int next_document(struct segment_reader *r, const uint8_t **doc, size_t *len,
+                         struct err *e) {
+    int rc = fill(r, 4, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (rc == 0) {
+        return r->stop == r->start ? 0 : damaged(r, "the last document is cut short", e);
+    }
+    uint32_t n = doc_length(r->data + r->start);
+    if (n == 0) {
+        return damaged(r, "a document's length is impossible", e);
+    }
+    rc = fill(r, n, e);
+    if (rc <= 0) {
+        return rc ? rc : damaged(r, "the last document is cut short", e);
+    }
+    if (!doc_framed(r->data + r->start, n)) {
+        return damaged(r, "a document does not end where its length says", e);
+    }
+    *doc = r->data + r->start;
+    *len = n;
+    r->start += n;
+    r->offset += n;
+    r->documents++;
+    return 1;
+}
+
+static int check_end(struct segment_reader *r, struct err *e) {
+    struct segment_end found = {.documents = r->documents, .bytes = r->offset};
+    hash_final(r->stream_hash, found.stream);
+    hash_final(r->file_hash, found.file);
+    if (found.documents != r->end.documents || found.bytes != r->end.bytes) {
+        return damaged(r, "documents are missing or too many", e);
+    }
+    if (memcmp(found.stream, r->end.stream, HASH_SIZE) != 0) {
+        return damaged(r, "the documents are not those that were written (SHA-256)", e);
+    }
+    if (memcmp(found.file, r->end.file, HASH_SIZE) != 0) {
+        return damaged(r, "the file is not as it was written (SHA-256)", e);
+    }
+    r->sum = (struct segment_sum){
+        .documents = found.documents, .bytes = found.bytes, .file_bytes = r->file_size};
+    hash_hex(found.stream, r->sum.digest);
+    return 0;
+}
+
+static int check_promise(const struct segment_reader *r, const struct segment_sum *promised,
+                         struct err *e) {
+    if (promised && (promised->documents != r->sum.documents || promised->bytes != r->sum.bytes ||
+                     strcmp(promised->digest, r->sum.digest) != 0)) {
+        return err_set(e, ERR_DATA,
+                       "%s: not the dump that the journal knows: it holds %llu documents with "
+                       "digest %.12s, expected are %llu with %.12s",
+                       r->path, (unsigned long long)r->sum.documents, r->sum.digest,
+                       (unsigned long long)promised->documents, promised->digest);
+    }
+    return 0;
+}
+
+int segment_check(struct segment_reader *r, const struct segment_sum *promised, struct err *e) {
+    const uint8_t *doc;
+    size_t len;
+    int rc = rewind_reader(r, e);
+    if (rc == 0) {
+        rc = read_end(r, e);
+    }
+    if (rc) {
+        return rc;
+    }
+    do {
+        rc = next_document(r, &doc, &len, e);
+    } while (rc > 0);
+    if (rc == 0) {
+        rc = check_end(r, e);
+    }
+    if (rc == 0) {
+        rc = check_promise(r, promised, e);
+    }
+    if (rc == 0) {
+        rc = rewind_reader(r, e);
+    }
+    r->checked = rc == 0;
+    return rc;
+}
+
+int segment_next(struct segment_reader *r, const uint8_t **doc, size_t *len, struct err *e) {
+    MUST(r->checked);
+    int rc = next_document(r, doc, len, e);
+    return rc == 0 ? check_end(r, e) : rc;
+}
