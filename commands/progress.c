@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/progress.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -84,7 +83,7 @@ void progress_text(struct progress *p, struct buf *out) {
     int64_t now = clock_mono_ns();
     double f = fraction(p, items, bytes);
     char a[HUMAN_TEXT], b[HUMAN_TEXT], c[HUMAN_TEXT];
-    buf_printf(out, "%s %.0f %%: %s of %s items, %s", p->verb, floor(100 * f),
+    buf_printf(out, "%s %.0f %%: %s of %s items, %s", p->verb, (double)(int)(100 * f),
                human_count(items, a), human_count(p->total_items, b), human_bytes(bytes, c));
     put_rates(p, now, items, bytes, out);
     put_time_left(p, now, f, out);
