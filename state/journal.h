@@ -8,7 +8,12 @@
 // Threads: any number of workers call; one writer thread owns the writing connection. Calls of
 // several workers that wait at the same time share one transaction; each call returns only when
 // its own change is durable. A reader that holds the database busy is waited out, with one log line
-// a minute through on_wait, never a failure.
+// a minute through on_wait (which the writer thread calls), never a failure.
+//
+// Errors: a call whose own change is refused (a batch recorded twice, a step that is done already)
+// fails alone. A failure of the file itself, or of a commit, ends the journal: that call and every
+// later one get ERR_JOURNAL with the reason, nothing is tried again, and the caller should end the
+// run; what was acknowledged before is there when it is opened again.
 //
 // Done is keyed by step hash. States only move forward within a run; "done" is never taken back but
 // by an explicit rerun. Effect first, durable, checked; then the journal.
@@ -51,17 +56,18 @@ int journal_bind(struct journal *j, const struct plan *p, const char *config_pat
 // The fingerprint of an end that was empty when the plan was made, learnt later.
 int journal_set_fingerprint(struct journal *j, bool source, const char *fingerprint, struct err *e);
 
-// A run is one execution of the program; there is one at a time. Steps left RUNNING by a dead run
-// become PENDING here, and their attempts are closed as "interrupted".
+// A run is one execution of the program; there is one at a time (state/lock.h sees to that). Steps
+// left RUNNING by a dead run become PENDING here, and their attempts are closed as "interrupted".
 int journal_run_begin(struct journal *j, const char *command, const char *plan_digest,
                       struct err *e);
 int journal_run_end(struct journal *j, int exit_status, const char *outcome, struct err *e);
 
-// One attempt at one step. *attempt identifies it in the calls below.
+// One attempt at one step, which must be PENDING or FAILED. *attempt identifies it in the calls
+// below. Conflicts and problems that no batch stands for are superseded: this attempt looks again.
 int journal_step_begin(struct journal *j, const struct plan_step *s, int64_t *attempt,
                        struct err *e);
 struct step_result {
-    uint64_t files, documents; // handled by this attempt: sent or already there
+    uint64_t files, documents; // handled: sent or already there
     uint64_t bytes;            // of content read
     uint64_t sent;             // files or documents written to the destination
     uint64_t sent_bytes;
@@ -70,12 +76,14 @@ struct step_result {
     uint64_t rejected;
     char digest[HASH_HEX]; // of the step's own product (dump file, manifest); "" when none
 };
-// `error` NULL: done. Otherwise failed with that text.
+// `error` NULL: done. Otherwise failed with that text; `r` may then be NULL. The result covers the
+// whole step, batches of earlier attempts included: the step's row gets it as it is, the attempt's
+// row what is left of it after those batches.
 int journal_step_end(struct journal *j, const struct plan_step *s, int64_t attempt,
                      const struct step_result *r, const struct err *error, struct err *e);
 
 // A batch inside a step: durable at the destination before it is recorded. `position` is where it
-// begins (byte offset in a dump, number of a tar batch); unique per step.
+// begins (byte offset in a dump, number of a tar batch); unique per step until they are forgotten.
 struct batch_record {
     uint64_t position, end;
     struct step_result result;
@@ -85,7 +93,8 @@ int journal_batch(struct journal *j, const struct plan_step *s, int64_t attempt,
 // All batches recorded for a step, by position, so that a resumed step goes on behind them.
 int journal_batches(struct journal *j, const struct plan_step *s,
                     int (*each)(void *arg, const struct batch_record *b), void *arg, struct err *e);
-// Forgets the batches of a step whose product was made anew (a dump that was dumped again).
+// Forgets the batches of a step whose product was made anew (a dump that was dumped again): the
+// rows stay for auditors, marked so; journal_batches passes them over, positions are free again.
 int journal_batches_forget(struct journal *j, const struct plan_step *s, struct err *e);
 
 struct conflict_record {
@@ -104,8 +113,13 @@ struct problem_record {
     const char *detail; // ready to show
 };
 // Recorded together with the batch they belong to: collected here, written by journal_batch or
-// journal_step_end of the same attempt in the same transaction. A replace calls journal_intent
-// first: its conflict row is durable before the destination is touched.
+// journal_step_end of the same attempt in the same transaction (earlier when they grow large). Told
+// again by a repeated attempt, a conflict (same object, id, class and digests) or problem (same
+// object, id and class) stays one row, which keeps its first attempt and old bytes. An id or detail
+// longer than 8 KiB is cut, its digest put behind.
+// A replace calls journal_intent first: its conflict row is durable before the destination is
+// touched. It writes what was collected before, too, so that a batch of replaces costs one commit:
+// journal_conflict for all, journal_intent for the last.
 int journal_conflict(struct journal *j, const struct plan_step *s, int64_t attempt,
                      const struct conflict_record *c, struct err *e);
 int journal_problem(struct journal *j, const struct plan_step *s, int64_t attempt,
@@ -128,7 +142,8 @@ struct step_status {
 };
 int journal_step(struct journal *j, const char hash_text[HASH_HEX], struct step_status *out,
                  struct err *e);
-// Sends a step back to PENDING on purpose (a dump whose file is gone, --rerun).
+// Sends a step back to PENDING on purpose (a dump whose file is gone, --rerun), to be done again
+// from its start: its batches are forgotten.
 int journal_step_reset(struct journal *j, const struct plan_step *s, const char *why,
                        struct err *e);
 
