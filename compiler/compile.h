@@ -21,8 +21,10 @@ struct compile_options {
     size_t n_base;
 };
 
-// The plan is validated before it is returned (a failure there is our own bug: MUST).
-// Findings that depend on the scope (left behind) are added to the inventory.
+// The plan is validated with the rules of the inventory's schema. It borrows texts of the scope,
+// the inventory and its schema, which have to outlive it. Findings that depend on the scope (left
+// behind, no string ID, not UTF-8) are put into the inventory in place of those of an earlier call.
+// ERR_PLAN means a fault of ours, or a name that is none; the text says what.
 int compile(const struct scope *resolved, struct inventory *inv, const struct compile_options *o,
             struct plan **out, struct err *e);
 

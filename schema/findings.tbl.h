@@ -20,4 +20,6 @@ FINDING(UNKNOWN_OWNER, "unknown-owner", "owners that the destination does not kn
 FINDING(UNDECLARED, "undeclared",
         "collections of the source that the schema does not declare; they stay")
 FINDING(UNREADABLE, "unreadable", "files and directories that cannot be read")
+FINDING(NOT_UTF8, "not-utf8",
+        "files and directories beside those of objects whose names are not UTF-8; they stay")
 FINDING(SPECIAL_FILE, "special-file", "devices, sockets and FIFOs; they are not copied")

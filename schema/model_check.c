@@ -19,7 +19,8 @@ static bool is_one_of(const char *word, const char *chars) {
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 
-// "{owner}" as a whole component, at most once, and no other brace.
+// "{owner}" as a whole component, at most once, and no other brace. At least two components: a
+// directory at the top moves as a whole, less what is below it.
 static bool under_ok(const char *under, struct arena *a) {
     struct model_files set = {.under = under};
     const char *filled = model_under(&set, "x", a);
@@ -31,7 +32,8 @@ static bool under_ok(const char *under, struct arena *a) {
             return false;
         }
     }
-    return path_relative_ok(filled) && strpbrk(filled, "{}*") == NULL;
+    return path_relative_ok(filled) && strchr(filled, '/') != NULL &&
+           strpbrk(filled, "{}*") == NULL;
 }
 
 // "{id}", then nothing, "*", or a suffix that cannot be part of another ID.
@@ -59,8 +61,8 @@ void check_files(struct fields *f, const struct ynode *n, const struct model_col
     }
     if (!under_ok(set->under, f->arena)) {
         fields_fail(f, n->line,
-                    "\"under\" has to be a path below the data directory, with {owner} "
-                    "as one of its components or not at all");
+                    "\"under\" has to be a path of two or more components below the data "
+                    "directory, {owner} one of them or none");
     } else if (!name_ok(set->name)) {
         fields_fail(f, n->line,
                     "\"name\" has to be {id}, {id}* or {id} with a suffix such as {id}.zip");

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/internal.h"
+
+struct plan_step *step_add(struct compiling *c, enum step_kind_id kind, const char *id) {
+    struct plan_step s = {.id = id, .kind = kind, .on_conflict = plan_kinds[kind].on_conflict};
+    ARENA_PUSH(c->arena, c->plan->steps, c->plan->n_steps, c->plan->cap_steps, s);
+    return &c->plan->steps[c->plan->n_steps - 1];
+}
+
+void step_needs(struct compiling *c, struct plan_step *s, const char *need) {
+    const char **needs = arena_alloc(c->arena, (s->n_needs + 1) * sizeof *needs);
+    for (size_t i = 0; i < s->n_needs; i++) {
+        needs[i] = s->needs[i];
+    }
+    needs[s->n_needs++] = need;
+    s->needs = needs;
+}
+
+enum conflict_policy step_policy(const struct compiling *c, enum conflict_policy otherwise) {
+    return c->scope->on_conflict >= 0 ? (enum conflict_policy)c->scope->on_conflict : otherwise;
+}
