@@ -2,8 +2,8 @@
 // mvimig apply: do what a plan says.
 #include "commands/command.h"
 #include "commands/execution.h"
+#include "commands/migration_dir.h"
 #include "commands/plan_file.h"
-#include "commands/workdir.h"
 
 static int apply(struct execution *x, struct err *e) {
     struct command_context *c = x->c;
@@ -15,7 +15,7 @@ static int apply(struct execution *x, struct err *e) {
     if (rc == 0)
         rc = execution_open_ends(x, e);
     if (rc == 0)
-        rc = workdir_path(c, &x->ends, x->plan->name, &x->workdir, e);
+        rc = migration_dir_path(c, &x->ends, x->plan->name, &x->workdir, e);
     if (rc == 0)
         rc = execution_open_journal(x, true, e);
     return rc != 0 ? rc : execution_walk(x, e);

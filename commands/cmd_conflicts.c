@@ -5,7 +5,7 @@
 
 #include "commands/command.h"
 #include "commands/ends.h"
-#include "commands/workdir.h"
+#include "commands/migration_dir.h"
 #include "state/report.h"
 
 struct listing {
@@ -38,10 +38,10 @@ static int list(struct command_context *c, struct ends *ends, struct err *e) {
     AUTO_CLOSE int fd = -1;
     int rc = c->options->config != NULL ? ends_configure(ends, c, NULL, e) : 0;
     if (rc == 0)
-        rc = workdir_find(c, ends, c->options->n_words > 0 ? c->options->words[0] : NULL, false,
-                          &dir, e);
+        rc = migration_dir_find(c, ends, c->options->n_words > 0 ? c->options->words[0] : NULL,
+                                false, &dir, e);
     if (rc == 0)
-        rc = workdir_open(dir, false, &fd, e);
+        rc = migration_dir_open(dir, false, &fd, e);
     if (rc == 0)
         rc = report_view(fd, "conflicts", show_row, &l, e);
     if (rc == 0 && l.rows == 0 && !c->options->json)

@@ -13,8 +13,8 @@
 #include "base/human.h"
 #include "commands/command.h"
 #include "commands/ends.h"
+#include "commands/migration_dir.h"
 #include "commands/plan_file.h"
-#include "commands/workdir.h"
 #include "compiler/compile.h"
 #include "scan/scan.h"
 
@@ -149,7 +149,7 @@ static int run_scan(struct planning *p, struct err *e) {
 // Planning again for a name is its next pass: behind the pass of the plan that was applied last.
 static int find_pass(struct planning *p, struct err *e) {
     const char *dir = NULL;
-    int rc = workdir_path(p->c, &p->ends, p->name, &dir, e);
+    int rc = migration_dir_path(p->c, &p->ends, p->name, &dir, e);
     if (rc != 0)
         return rc;
     const char *last = arena_printf(p->c->arena, "%s/" WORKDIR_PLAN, dir);

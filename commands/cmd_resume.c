@@ -2,7 +2,7 @@
 // mvimig resume: go on with what was unfinished, by the plan and configuration the journal knows.
 #include "commands/command.h"
 #include "commands/execution.h"
-#include "commands/workdir.h"
+#include "commands/migration_dir.h"
 #include "state/report.h"
 
 // The configuration that apply used, from the journal; "" when it is not known.
@@ -11,7 +11,7 @@ static const char *known_config(struct command_context *c, const char *workdir) 
     struct err ignored = {0};
     int fd = -1;
     const char *path = "";
-    if (workdir_open(workdir, false, &fd, &ignored) == 0 &&
+    if (migration_dir_open(workdir, false, &fd, &ignored) == 0 &&
         report_read(fd, c->arena, &r, &ignored) == 0 && r.config_path != NULL)
         path = r.config_path;
     auto_close(&fd);
@@ -25,7 +25,7 @@ static int resume(struct execution *x, struct err *e) {
     if (c->options->config != NULL)
         rc = ends_configure(&x->ends, c, NULL, e);
     if (rc == 0)
-        rc = workdir_find(c, &x->ends, word, true, &x->workdir, e);
+        rc = migration_dir_find(c, &x->ends, word, true, &x->workdir, e);
     if (rc == 0 && x->ends.config == NULL)
         rc = ends_configure(&x->ends, c, known_config(c, x->workdir), e);
     if (rc == 0)

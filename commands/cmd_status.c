@@ -6,7 +6,7 @@
 #include "base/human.h"
 #include "commands/command.h"
 #include "commands/ends.h"
-#include "commands/workdir.h"
+#include "commands/migration_dir.h"
 #include "state/report.h"
 
 static const char *state_of(const struct report *r) {
@@ -86,10 +86,10 @@ static int run(struct command_context *c, struct err *e) {
     struct report r = {0};
     int rc = c->options->config != NULL ? ends_configure(&ends, c, NULL, e) : 0;
     if (rc == 0)
-        rc = workdir_find(c, &ends, c->options->n_words > 0 ? c->options->words[0] : NULL, false,
-                          &dir, e);
+        rc = migration_dir_find(c, &ends, c->options->n_words > 0 ? c->options->words[0] : NULL,
+                                false, &dir, e);
     if (rc == 0)
-        rc = workdir_open(dir, false, &fd, e);
+        rc = migration_dir_open(dir, false, &fd, e);
     if (rc == 0)
         rc = report_read(fd, c->arena, &r, e);
     if (rc != 0)

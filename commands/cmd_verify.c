@@ -6,8 +6,8 @@
 #include "base/human.h"
 #include "commands/command.h"
 #include "commands/execution.h"
+#include "commands/migration_dir.h"
 #include "commands/progress.h"
-#include "commands/workdir.h"
 #include "executor/verify.h"
 
 static int show_difference(void *arg, const struct plan_step *s, const struct step_difference *d,
@@ -60,7 +60,7 @@ static int verify(struct execution *x, struct err *e) {
     if (rc == 0)
         rc = execution_open_ends(x, e);
     if (rc == 0)
-        rc = workdir_path(c, &x->ends, x->plan->name, &x->workdir, e);
+        rc = migration_dir_path(c, &x->ends, x->plan->name, &x->workdir, e);
     if (rc == 0)
         rc = execution_open_journal(x, false, e);
     if (rc != 0)

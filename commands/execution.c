@@ -10,10 +10,10 @@
 #include "base/clock.h"
 #include "base/tempfile.h"
 #include "commands/ends.h"
+#include "commands/migration_dir.h"
 #include "commands/outcome.h"
 #include "commands/plan_file.h"
 #include "commands/progress.h"
-#include "commands/workdir.h"
 #include "executor/walk.h"
 
 #define JOBS_DEFAULT 4
@@ -96,7 +96,7 @@ int execution_open_journal(struct execution *x, bool create, struct err *e) {
     struct journal_options o = {
         .program_version = MVIMIG_VERSION, .on_wait = log_wait, .arg = x->c->out};
     struct stat st;
-    int rc = workdir_open(x->workdir, create, &x->workdir_fd, e);
+    int rc = migration_dir_open(x->workdir, create, &x->workdir_fd, e);
     if (rc == 0)
         rc = lock_take(x->workdir_fd, x->c->name, 0, &x->lock, e);
     if (rc != 0)

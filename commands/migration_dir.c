@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "commands/workdir.h"
+#include "commands/migration_dir.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,8 +21,8 @@ static const char *data_dir(const struct ends *ends) {
     return mount != NULL && *mount != 0 ? mount : "/opt/powerai-vision/data";
 }
 
-int workdir_path(struct command_context *c, const struct ends *ends, const char *name,
-                 const char **out, struct err *e) {
+int migration_dir_path(struct command_context *c, const struct ends *ends, const char *name,
+                       const char **out, struct err *e) {
     if (c->options->work_dir != NULL) {
         *out = c->options->work_dir;
         return 0;
@@ -76,8 +76,8 @@ static int find_only(struct command_context *c, const char *parent, bool unfinis
     return err_set(e, ERR_USAGE, "there are several: %s; name one", buf_str(&names));
 }
 
-int workdir_find(struct command_context *c, const struct ends *ends, const char *word,
-                 bool unfinished, const char **out, struct err *e) {
+int migration_dir_find(struct command_context *c, const struct ends *ends, const char *word,
+                       bool unfinished, const char **out, struct err *e) {
     if (c->options->work_dir != NULL && word != NULL)
         return err_set(e, ERR_USAGE, "give %s or --work-dir, not both", word);
     if (word == NULL && c->options->work_dir != NULL)
@@ -117,7 +117,7 @@ static int make_dirs(const char *path) {
     return rc;
 }
 
-int workdir_open(const char *path, bool create, int *fd, struct err *e) {
+int migration_dir_open(const char *path, bool create, int *fd, struct err *e) {
     if (create && make_dirs(path) != 0)
         return err_sys(e, ERR_JOURNAL, errno,
                        "work directory %s cannot be made; mend its rights or give --work-dir DIR",

@@ -13,12 +13,12 @@
 #define WORKDIR_JOURNAL "journal.db"
 
 // Its path for a migration of this name. ERR_USAGE when nothing says where the source's data are.
-int workdir_path(struct command_context *c, const struct ends *ends, const char *name,
-                 const char **out, struct err *e);
+int migration_dir_path(struct command_context *c, const struct ends *ends, const char *name,
+                       const char **out, struct err *e);
 // Finds the one that a reader or `resume` means: a directory, a name, or nothing at all when there
 // is just one (for resume: just one unfinished). Without a configuration, the data directory is
 // $MIGMGR_MOUNTPOINT or /opt/powerai-vision/data. ERR_JOURNAL when there is none.
-int workdir_find(struct command_context *c, const struct ends *ends, const char *word,
-                 bool unfinished, const char **out, struct err *e);
+int migration_dir_find(struct command_context *c, const struct ends *ends, const char *word,
+                       bool unfinished, const char **out, struct err *e);
 // Opens it; with `create` it is made (0700) where it is missing, with its parents. ERR_JOURNAL.
-int workdir_open(const char *path, bool create, int *fd, struct err *e);
+int migration_dir_open(const char *path, bool create, int *fd, struct err *e);
