@@ -17,7 +17,8 @@ static const char *report_escape(struct arena *a, const char *before, const char
 }
 
 const char *report_quote(struct arena *a, const char *text) {
-    return report_escape(a, "\"", text, "\"");
+    const char *mark = strchr(text, '"') != NULL && strchr(text, '\'') == NULL ? "'" : "\"";
+    return report_escape(a, mark, text, mark);
 }
 
 const char *report_where_step(struct arena *a, const char *id) {

@@ -9,7 +9,8 @@
 #include "base/problems.h"
 #include "plans/plan.h"
 
-// A text of the plan, quoted, escaped and cut for a message.
+// A text of the plan, escaped, cut and in quotes (single ones when it holds double ones), for a
+// message.
 const char *report_quote(struct arena *a, const char *text);
 const char *report_where_step(struct arena *a, const char *id); // "step ID"
 const char *report_where_set(struct arena *a, const char *name);

@@ -17,8 +17,8 @@
 static void writes_report_twin(struct check *c, size_t first, size_t second, const char *what) {
     const struct plan_step *one = &c->p->steps[first];
     struct arena *a = c->problems->arena;
-    REPORT_STEP(c->problems, &c->p->steps[second], "%s %s on line %d; take one of them out", what,
-                report_quote(a, one->id), one->line);
+    REPORT_STEP(c->problems, &c->p->steps[second], "%s %s; take one of them out", what,
+                report_quote(a, one->id));
 }
 
 static void writes_check_hashes(struct check *c) {
