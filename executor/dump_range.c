@@ -51,12 +51,39 @@ static int read_page(struct page *p, struct mongo_query *q, struct err *e) {
     return mongo_find(p->d->source, q, one_document, p, e);
 }
 
+// An index scan with min and without max ends just before MaxKey (seen on 4.2 and 6.0), so the one
+// document whose _id is MaxKey is asked for by itself.
+static int read_max_key(struct page *p, const struct mongo_query *range, struct err *e) {
+    struct docid last;
+    bson_t filter, id, all;
+    if (p->last.len && docid_find(p->last.data, p->last.len, &last) == 1 &&
+        last.type == BSON_TYPE_MAXKEY) {
+        return 0;
+    }
+    bson_init(&filter);
+    BSON_APPEND_ARRAY_BEGIN(&filter, "$and", &all);
+    BSON_APPEND_DOCUMENT_BEGIN(&all, "0", &id);
+    BSON_APPEND_MAXKEY(&id, "_id");
+    MUST(bson_append_document_end(&all, &id));
+    if (range->filter) {
+        BSON_APPEND_DOCUMENT(&all, "1", range->filter);
+    }
+    MUST(bson_append_array_end(&filter, &all));
+    struct mongo_query q = {.collection = range->collection, .filter = &filter};
+    int rc = mongo_find(p->d->source, &q, one_document, p, e);
+    bson_destroy(&filter);
+    return rc;
+}
+
 static int read_pages(struct dump *d, struct mongo_query *q, struct err *e) {
     struct page p = {.d = d, .last = BUF_INIT(DOC_MAX)};
     int rc;
     do {
         rc = stop_asked() ? err_set(e, stop_error(), "stopped") : read_page(&p, q, e);
     } while (rc == 0 && p.seen == PAGE_DOCUMENTS);
+    if (rc == 0 && !q->max) {
+        rc = read_max_key(&p, q, e);
+    }
     buf_free(&p.last);
     return rc;
 }
