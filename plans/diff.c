@@ -26,7 +26,9 @@ static void diff_change(struct diff *d, const char *key, const char *old, const 
     if (old == new || (old != NULL && new != NULL &&strcmp(old, new) == 0)) {
         return;
     }
-    buf_printf(d->out, "~ %s: ", key);
+    buf_puts(d->out, "~ ");
+    diff_put(d, key);
+    buf_puts(d->out, ": ");
     diff_put(d, old);
     buf_puts(d->out, " -> ");
     diff_put(d, new);
@@ -49,7 +51,9 @@ static void diff_ends(struct diff *d, const char *key, const struct plan_end *ol
 }
 
 static void diff_one_side(struct diff *d, const char *mark, const char *what, const char *text) {
-    buf_printf(d->out, "%s %s ", mark, what);
+    buf_printf(d->out, "%s ", mark);
+    diff_put(d, what);
+    buf_puts(d->out, " ");
     diff_put(d, text);
     buf_puts(d->out, "\n");
     d->lines++;

@@ -108,9 +108,9 @@ static void rule_check(struct rules *r, const struct rule_class *class, size_t s
     struct arena *a = c->problems->arena;
     const struct plan_step *s = &c->p->steps[step];
     REPORT_STEP(c->problems, s,
-                "would restore %s before %s (%zu steps, such as %s); add needs: [%s]",
-                restored_collection(c->p, s), what, n, report_quote(a, c->p->steps[missing].id),
-                rule_mend(r, class, step, missing));
+                "would restore %s before %s (%zu step%s, such as %s); add needs: [%s]",
+                report_quote(a, restored_collection(c->p, s)), what, n, n == 1 ? "" : "s",
+                report_quote(a, c->p->steps[missing].id), rule_mend(r, class, step, missing));
 }
 
 static void rules_check_step(struct rules *r, size_t step, const char *collection) {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/strtab.h"
 #include "plans/plan.h"
 
 #define N_ROWS(rows) (sizeof(rows) / sizeof(rows)[0])
