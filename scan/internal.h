@@ -11,7 +11,8 @@
 //   files.c      counting trees, several at a time
 //   members.c    second-level documents against the names in their object's directory
 //   crosscheck.c what does not fit together
-//   forecast.c   what the destination would say to each document; unique.c: to its other keys
+//   forecast.c   what the destination would say to each document: compare.c by its _id, unique.c
+//                by its other keys (keys.c)
 //   walk.c       a collection in _id order
 #pragma once
 
@@ -174,12 +175,29 @@ int scan_walk(const struct scan_walk *w, struct err *e);
 // --- forecast.c
 int scan_forecast(struct scan_state *s, struct err *e);
 
+// --- compare.c
+// Documents of the source against those of the destination that have the same _id, or the same key
+// in another unique index. They are held until a page of them is full; the end is a flush.
+struct scan_compare;
+int scan_compare_new(struct scan_state *s, size_t collection, struct inv_forecast *out,
+                     struct scan_compare **made, struct err *e); // to be freed in any case
+void scan_compare_free(struct scan_compare **c);
+int scan_compare_add(void *compare, const uint8_t *doc, size_t len, struct err *e);
+int scan_compare_flush(struct scan_compare *c, struct err *e);
+
+// --- keys.c
+// Appends a value so that what a unique index takes for equal has equal bytes.
+void scan_key_put(struct buf *out, const struct docid *v);
+// The value at a dotted path: 1 found; 0 it is not there (null then); -1 an array is in the way.
+int scan_find_path(const uint8_t *doc, size_t len, const char *path, struct docid *out);
+void scan_append_value(bson_t *to, const char *key, const struct docid *v);
+
 // --- unique.c
 // The destination's unique indexes of a collection, other than that of _id, and the look-up of
 // documents by their keys.
 struct scan_unique;
 int scan_unique_new(struct mongo *destination, const char *collection, struct scan_unique **out,
-                    struct err *e);
+                    struct err *e); // to be freed in any case
 void scan_unique_free(struct scan_unique *u);
 bool scan_unique_none(const struct scan_unique *u);
 struct scan_doc {
