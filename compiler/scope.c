@@ -195,7 +195,7 @@ static int resolve_list(struct candidates *all, const char *text, struct scope_l
     for (const char *at = text; rc == 0 && at != NULL;) {
         const char *comma = strchr(at, ',');
         const char *part = trimmed(all->arena, at, comma ? (size_t)(comma - at) : strlen(at));
-        if (comma != NULL && part[0] == '/') {
+        if (is_pattern(part, strlen(part))) {
             return err_set(e, ERR_USAGE, "%s: a pattern stands alone; repeat %s for more",
                            all->option, all->option);
         }

@@ -107,11 +107,11 @@ static const char *name_of_project(const struct compiling *c, const char *id) {
 
 static void put_names(struct compiling *c, struct buf *out, const struct scope_list *list,
                       bool projects) {
-    char shown[SHOWN];
     for (size_t i = 0; i < list->n && i < LISTED; i++) {
         const char *id = list->items[i], *name = projects ? name_of_project(c, id) : NULL;
-        buf_printf(out, "%s%s", i > 0 ? ", " : " ",
-                   escape_into(shown, sizeof shown, id, strlen(id)));
+        char shown[SHOWN];
+        buf_puts(out, i > 0 ? ", " : " ");
+        put_value(out, id);
         if (name != NULL) {
             buf_printf(out, " (%s)", escape_into(shown, sizeof shown, name, strlen(name)));
         }

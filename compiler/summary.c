@@ -58,10 +58,11 @@ static void put_end(struct buf *out, const char *word, const struct inv_end *end
 
 // --- documents
 
+// Objects that have a line in the plan.
 static uint64_t count_objects(const struct compiling *c, size_t collection) {
     uint64_t n = 0;
-    for (size_t i = 0; i < c->inv->n_objects; i++) {
-        n += c->inv->objects[i].collection == collection && c->closure.in[i];
+    for (size_t i = 0; i < c->n_sets; i++) {
+        n += c->sets[i].collection == collection ? c->sets[i].n : 0;
     }
     return n;
 }
@@ -87,7 +88,7 @@ static void put_documents(struct compiling *c, struct buf *out, struct totals *t
     table_row(&table, "Documents", "objects", "documents", "bytes", NULL);
     for (size_t i = 0; i < c->m->n_collections; i++) {
         bool top = c->m->collections[i].level == MODEL_TOP;
-        uint64_t objects = top && takes_collection(c, i) ? count_objects(c, i) : 0;
+        uint64_t objects = count_objects(c, i);
         t->objects += objects;
         if (!sums[i].any) {
             continue;
@@ -121,13 +122,16 @@ static void put_files(struct compiling *c, struct buf *out, struct totals *t) {
         }
         const char *from = s->id + strlen("files/");
         const char *name = arena_strndup(c->scratch, from, strcspn(from, "/"));
-        // Steps of one group stand side by side.
-        if (n == 0 || strcmp(groups[n - 1].name, name) != 0) {
+        size_t g = 0;
+        while (g < n && strcmp(groups[g].name, name) != 0) {
+            g++;
+        }
+        if (g == n) {
             ARENA_PUSH(c->scratch, groups, n, cap, (struct file_group){.name = name});
         }
-        groups[n - 1].steps++;
-        groups[n - 1].count.files += s->expect.files;
-        groups[n - 1].count.bytes += s->expect.bytes;
+        groups[g].steps++;
+        groups[g].count.files += s->expect.files;
+        groups[g].count.bytes += s->expect.bytes;
     }
     struct table table = {.arena = c->scratch};
     table_row(&table, "Files", "steps", "files", "bytes", NULL);
@@ -166,17 +170,12 @@ static void put_followed(struct compiling *c, struct buf *out) {
 }
 
 static const char *why_left(const struct compiling *c, size_t collection) {
-    switch (c->m->collections[collection].class) {
-    case MODEL_ACCOUNTS:
-        return c->scope->with_accounts ? "moves only with --server"
-                                       : "accounts; --with accounts takes them along";
-    case MODEL_TRANSIENT:
-        return c->scope->with_transient ? "moves only with --server"
-                                        : "live state; --with transient takes it along";
-    case MODEL_WORK:
-        break;
+    const struct model_collection *m = &c->m->collections[collection];
+    if (m->level == MODEL_WHOLE && !c->scope->server) {
+        return "moves only with --server";
     }
-    return "moves only with --server";
+    return m->class == MODEL_ACCOUNTS ? "accounts; --with accounts takes them along"
+                                      : "live state; --with transient takes it along";
 }
 
 static void put_left_out(struct compiling *c, struct buf *out) {
@@ -224,7 +223,7 @@ static void put_example(struct buf *out, const struct inv_finding *f) {
 static void put_finding(struct compiling *c, struct buf *out, enum inv_finding_kind kind) {
     char count[HUMAN_TEXT];
     size_t left = EXAMPLES;
-    buf_printf(out, "  %s %s\n", human_count(c->inv->finding_counts[kind], count),
+    buf_printf(out, "  %s  %s\n", human_count(c->inv->finding_counts[kind], count),
                inv_finding_texts[kind]);
     for (size_t i = 0; i < c->inv->n_findings && left > 0; i++) {
         if (c->inv->findings[i].kind == kind) {
