@@ -14,6 +14,8 @@
 #define WAIT_POLLS 20                           // then ten times slower
 #define WAIT_QUIET_NS (2 * INT64_C(1000000000)) // ordinary reads end within this
 #define WAIT_LINE_NS (60 * INT64_C(1000000000))
+#define GAP_FACTOR 1 // readers get half of the time at least, while the cap allows
+#define GAP_MAX_NS INT64_C(10000000)
 
 struct stamp stamp_now(void) {
     struct stamp s;
@@ -80,11 +82,16 @@ static int writer_commit(struct journal *j, bool reads, struct err *e) {
     if (rc != 0) {
         return rc;
     }
+    int64_t began = clock_mono_ns();
     do {
         rc = sqlite3_exec(j->db.handle, "COMMIT", NULL, NULL, NULL);
     } while ((rc & 0xff) == SQLITE_BUSY);
     if (rc != SQLITE_OK) {
         return db_error(&j->db, rc, e);
+    }
+    if (!reads) {
+        int64_t now = clock_mono_ns(), gap = GAP_FACTOR * (now - began);
+        j->gap_end = now + (gap < GAP_MAX_NS ? gap : GAP_MAX_NS);
     }
     return reads ? 0 : writer_pretend(FAULT("journal-after-commit"), "after", e);
 }
@@ -161,11 +168,25 @@ static void writer_finish(struct journal *j, struct operation *group) {
     pthread_mutex_unlock(&j->lock);
 }
 
+// True when what is queued writes and has to wait; reading has not.
+static bool writer_in_gap(const struct journal *j) {
+    bool reads = true;
+    for (const struct operation *op = j->first; op != NULL; op = op->next) {
+        reads = reads && op->reads;
+    }
+    return !reads && !j->closing && clock_mono_ns() < j->gap_end;
+}
+
 // Waits for operations and takes all of them; NULL at the end.
 static struct operation *writer_take(struct journal *j) {
     pthread_mutex_lock(&j->lock);
-    while (j->first == NULL && !j->closing) {
-        pthread_cond_wait(&j->queued, &j->lock);
+    while (j->first == NULL ? !j->closing : writer_in_gap(j)) {
+        if (j->first == NULL) {
+            pthread_cond_wait(&j->queued, &j->lock);
+        } else {
+            struct timespec until = {j->gap_end / 1000000000, j->gap_end % 1000000000};
+            pthread_cond_timedwait(&j->queued, &j->lock, &until);
+        }
     }
     struct operation *group = j->first;
     j->first = NULL;
@@ -206,7 +227,11 @@ int writer_submit(struct journal *j, struct operation *op, struct err *e) {
 
 int writer_start(struct journal *j, struct err *e) {
     pthread_mutex_init(&j->lock, NULL);
-    pthread_cond_init(&j->queued, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&j->queued, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&j->finished, NULL);
     j->last = &j->first;
     int errnum = pthread_create(&j->thread, NULL, writer_main, j);

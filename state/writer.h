@@ -7,6 +7,10 @@
 // which the connection is not trusted (struct db, fatal), or any failure of the commit, kills the
 // journal: that group and every later call get ERR_JOURNAL with the reason. A failed commit is
 // never tried again, since nobody knows what of it reached the disk; the next open finds out.
+//
+// Nobody else can read while a commit is on its way to the disk, and sqlite3 as it comes does not
+// wait. So the writer leaves a gap behind each commit, in proportion to how long it took: even when
+// workers do nothing but record, readers get in; what is submitted in the gap shares a commit.
 #pragma once
 
 #include <pthread.h>
@@ -63,6 +67,7 @@ struct journal {
     struct chain chain;
     int64_t run;                   // 0: none has begun
     int64_t wait_began, wait_said; // monotonic; 0: not waiting, nothing said yet
+    int64_t gap_end;               // monotonic: no transaction that writes begins before
 
     pthread_t thread;
     bool has_thread;

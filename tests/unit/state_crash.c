@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run is killed at any moment, again and again: the journal opens, its chain holds, and all that
+// was acknowledged is there.
+#include "tests/unit/state_support.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#define KILLS 120
+#define WORKERS 4
+
+struct acknowledged {
+    uint32_t step;
+    uint64_t position;
+};
+
+struct worker {
+    struct journal *journal;
+    const struct plan *plan;
+    uint32_t step;
+    int out;
+};
+
+static int keep_end(void *arg, const struct batch_record *b) {
+    *(uint64_t *)arg = b->end;
+    return 0;
+}
+
+// Goes on behind what is recorded, for ever; tells each batch once it is acknowledged.
+static void *work(void *arg) {
+    struct worker *w = arg;
+    const struct plan_step *s = &w->plan->steps[w->step];
+    struct err e = {0};
+    uint64_t at = 0;
+    int64_t attempt;
+    MUST(journal_batches(w->journal, s, keep_end, &at, &e) == 0);
+    MUST(journal_step_begin(w->journal, s, &attempt, &e) == 0);
+    for (;; at++) {
+        struct batch_record b = {.position = at, .end = at + 1, .result = {.documents = 1}};
+        struct conflict_record c = {.object = "DataSets",
+                                    .id = "\"x\"",
+                                    .class = "different",
+                                    .decision = "kept",
+                                    .source_digest = "",
+                                    .destination_digest = "",
+                                    .detail = ""};
+        struct acknowledged ack = {w->step, at};
+        MUST(journal_conflict(w->journal, s, attempt, &c, &e) == 0);
+        MUST(journal_batch(w->journal, s, attempt, &b, &e) == 0);
+        MUST(write(w->out, &ack, sizeof ack) == sizeof ack);
+    }
+    return NULL;
+}
+
+static void run_until_killed(int fd, const struct plan *p, int out) {
+    struct err e = {0};
+    struct journal *j = NULL;
+    pthread_t threads[WORKERS];
+    struct worker workers[WORKERS];
+    MUST(journal_open(fd, &quiet, &j, &e) == 0);
+    MUST(journal_bind(j, p, "", &e) == 0);
+    MUST(journal_run_begin(j, "resume", "", &e) == 0);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        workers[i] = (struct worker){j, p, i, out};
+        MUST(pthread_create(&threads[i], NULL, work, &workers[i]) == 0);
+    }
+    pthread_join(threads[0], NULL);
+}
+
+// Lets a child run for a while, kills it, and notes the last batch it was told of for each step.
+static void run_and_kill(int fd, const struct plan *p, int64_t pause_ms, uint64_t *told) {
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        run_until_killed(fd, p, ends[1]);
+        _exit(1);
+    }
+    close(ends[1]);
+    clock_sleep_ms(pause_ms);
+    kill(pid, SIGKILL);
+    struct acknowledged ack;
+    while (fd_read_all(ends[0], &ack, sizeof ack) == 0) {
+        told[ack.step] = ack.position + 1;
+    }
+    close(ends[0]);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+}
+
+static struct plan *plan_of_workers(void) {
+    struct plan *p = plan_empty();
+    for (int i = 0; i < WORKERS; i++) {
+        plan_add(p, arena_printf(p->arena, "restore/DataSets/%04d", i + 1), KIND_RESTORE, 0, 0);
+    }
+    return p;
+}
+
+// Positions run from 0 without a gap, so that the last end says all.
+static void check_acknowledged(int fd, const struct plan *p, const uint64_t *told) {
+    struct err e = {0};
+    struct journal *j = reopen(fd);
+    for (size_t i = 0; i < WORKERS; i++) {
+        uint64_t end = 0;
+        OK(journal_batches(j, &p->steps[i], keep_end, &end, &e), e);
+        assert_true(end >= told[i]);
+        assert_true(end <= told[i] + 1);
+    }
+    journal_close(j);
+}
+
+static void killed_at_random_moments(void **state) {
+    AUTO_PLAN struct plan *p = plan_of_workers();
+    uint64_t told[WORKERS] = {0};
+    const char *given = getenv("MVIMIG_TEST_SEED");
+    uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)clock_wall_ns();
+    print_message("seed %llu (MVIMIG_TEST_SEED repeats it)\n", (unsigned long long)seed);
+    journal_close(create(at(state), p));
+    for (uint64_t i = 0; i < KILLS; i++) {
+        uint64_t mixed[] = {seed, i};
+        int64_t pause_ms = (int64_t)(hash_mix64(mixed, sizeof mixed) % 60);
+        run_and_kill(at(state), p, pause_ms, told);
+        if (i % 4 != 3) { // otherwise the next run does the recovery, and may be killed in it
+            check_acknowledged(at(state), p, told);
+        }
+    }
+    check_acknowledged(at(state), p, told);
+    print_message("%d kills, %s batches\n", KILLS, ask(state, "SELECT count(*) FROM batch"));
+    assert_string_equal(ask(state, "SELECT count(*) > 100 FROM batch"), "1");
+    assert_string_equal(ask(state, "SELECT count(*) FROM batch GROUP BY step, position "
+                                   "HAVING count(*) > 1"),
+                        "");
+    assert_string_equal(ask(state, "SELECT count(*) FROM conflict"), "4");
+    assert_string_equal(ask(state, "SELECT count(*) FROM step JOIN (SELECT step, sum(documents) "
+                                   "AS d FROM batch GROUP BY step) b ON b.step = step.id WHERE "
+                                   "step.documents <> b.d"),
+                        "0");
+    assert_string_equal(ask(state, "PRAGMA integrity_check; PRAGMA foreign_key_check"), "ok");
+}
+
+// A report of a journal that a killed run left half-written rolls it back, as nobody holds the
+// lock.
+static void a_hot_journal_is_read(void **state) {
+    AUTO_PLAN struct plan *p = plan_of_workers();
+    journal_close(create(at(state), p));
+    struct stat st;
+    bool hot = false;
+    for (int i = 0; i < 200 && !hot; i++) {
+        uint64_t told[WORKERS] = {0};
+        run_and_kill(at(state), p, 10 + (i % 50), told);
+        hot = fstatat(at(state), "journal.db-journal", &st, 0) == 0 && st.st_size > 512;
+    }
+    assert_true(hot);
+    AUTO_ARENA struct arena *a = arena_new();
+    struct report r;
+    struct err e = {0};
+    OK(report_read(at(state), a, &r, &e), e);
+    assert_true(r.runs >= 1);
+    assert_false(r.held);
+    assert_true(fstatat(at(state), "journal.db-journal", &st, 0) != 0 || st.st_size == 0);
+    journal_close(reopen(at(state)));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, enter, leave)
+        TEST(killed_at_random_moments),
+        TEST(a_hot_journal_is_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
