@@ -149,7 +149,7 @@ static int check_documented(struct scan_state *s, const struct scan_place *p, st
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < p->n; i++) {
         const struct scan_entry *t = &p->entries[i];
-        if (!t->inv.documented && !t->named && !t->excluded) {
+        if (!t->inv.documented && !t->place && !t->excluded) {
             AUTO_FREE char *path = must_sprintf("%s/%s", p->path, t->inv.name);
             rc = scan_report(s, FINDING_NO_DOCUMENT, "", path, "", e);
         }

@@ -8,8 +8,10 @@
 //   select.c     which objects the scope may reach
 //   children.c   second-level documents per object, orphans
 //   places.c     directories whose entries are named one by one, and what belongs to whom there
-//   files.c      counting trees, several at a time
+//   list.c       one directory
+//   files.c      counting trees, several at a time (pool.h)
 //   members.c    second-level documents against the names in their object's directory
+//   paths.c      files that documents name by their path
 //   crosscheck.c what does not fit together
 //   forecast.c   what the destination would say to each document: compare.c by its _id, unique.c
 //                by its other keys (keys.c)
@@ -20,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/strtab.h"
@@ -93,7 +96,8 @@ int scan_children(struct scan_state *s, struct err *e);
 // --- places.c
 struct scan_entry {
     struct inv_entry inv;
-    bool named;    // a place of its own, inside this one
+    bool place;    // a place itself
+    bool named;    // and one with entries: they are counted there
     bool excluded; // by the scope, or a work folder
     size_t object; // one that it belongs to and the scope may reach; (size_t)-1
     bool tree;     // belongs to that object as its directory
@@ -111,7 +115,7 @@ struct scan_place {
 struct scan_places {
     struct scan_place *items; // sorted by path
     size_t n, cap;
-    struct strtab *by_path; // path -> index + 1, until they are sorted; then just which there are
+    struct strtab *by_path; // path -> index + 1
     const char **tops;      // directories at the top of the data directory, sorted
     size_t n_tops, cap_tops;
     struct inv_count loose; // other things there
@@ -127,10 +131,26 @@ void scan_place_match(const struct scan_state *s, const struct scan_place *p, co
                       void (*hit)(void *arg, size_t object, size_t files), void *arg);
 bool scan_work_folder(const struct scan_state *s, const char *path);
 
-// --- files.c
-int scan_files(struct scan_state *s, struct err *e);
+// --- list.c
+struct scan_list {
+    struct scan_state *s;
+    const char *path; // "." for the root
+    int (*each)(struct scan_list *l, const char *name, const char *path, const struct stat *st,
+                struct err *e);
+    struct scan_places *places;
+    struct scan_place *place;
+};
+// The entries of a directory, special files left out. 1: listed; 0: it is not there, or it is no
+// directory, or a symlink; else an error. What cannot be read is a finding.
+int scan_list(struct scan_list *l, struct err *e);
 // Whether we may read a regular file of which lstat says this.
 bool scan_readable(int rootfd, const char *path, mode_t mode, uid_t uid);
+
+// --- files.c
+int scan_files(struct scan_state *s, struct err *e);
+
+// --- paths.c
+int scan_paths(struct scan_state *s, struct err *e);
 
 // --- members.c
 // The names found in one object's directory, and the question whether one begins with an ID.

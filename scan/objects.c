@@ -85,7 +85,7 @@ struct gathering {
     size_t n, cap;
     struct scan_cutter *cutter; // NULL: no ranges
     size_t ref;                 // the reference that is being read
-    size_t cap_refs;            // of the object that is being read
+    size_t cap_refs, cap_paths; // of the object that is being read
     struct buf text;
 };
 
@@ -130,6 +130,24 @@ static int object_ref(void *arg, const char *id, struct err *e) {
     return 0;
 }
 
+// Whether there is such a file is seen later (paths.c).
+static void object_path(struct gathering *g, const struct doc_element *el) {
+    struct inv_object *o = &g->objects[g->n];
+    const char *text;
+    size_t len;
+    for (size_t i = 0; i < g->c->n_paths; i++) {
+        const struct model_path *p = &g->c->paths[i];
+        if (strcmp(el->name, p->field) != 0 || !scan_string(el, &text, &len)) {
+            continue;
+        }
+        const char *path = model_path_relative(p, text);
+        if (path) {
+            ARENA_PUSH(g->s->arena, o->paths, o->n_paths, g->cap_paths,
+                       (struct inv_path){.path = arena_strdup(g->s->arena, path)});
+        }
+    }
+}
+
 static int object_field(struct gathering *g, const struct doc_element *el, struct err *e) {
     struct inv_object *o = &g->objects[g->n];
     const struct model_collection *c = g->c;
@@ -145,6 +163,7 @@ static int object_field(struct gathering *g, const struct doc_element *el, struc
     if (c->name_field && strcmp(el->name, c->name_field) == 0 && scan_string(el, &text, &len)) {
         o->name = arena_strndup(g->s->arena, text, name_length(text, len));
     }
+    object_path(g, el);
     int rc = 0;
     for (g->ref = 0; rc == 0 && g->ref < c->n_refs; g->ref++) {
         if (strcmp(el->name, c->refs[g->ref].field) == 0) {
@@ -178,7 +197,7 @@ static void object_begin(struct gathering *g, const struct docid *id) {
     if (!g->s->scope->server && is_parent(g->s->m, g->c)) {
         o->children = arena_alloc(a, g->s->m->n_collections * sizeof *o->children);
     }
-    g->cap_refs = 0;
+    g->cap_refs = g->cap_paths = 0;
 }
 
 static void gathering_room(struct gathering *g) {
@@ -226,6 +245,9 @@ static void projection_of(const struct model_collection *c, bson_t *fields) {
     project_field(fields, c->name_field);
     for (size_t i = 0; i < c->n_refs; i++) {
         project_field(fields, c->refs[i].field);
+    }
+    for (size_t i = 0; i < c->n_paths; i++) {
+        project_field(fields, c->paths[i].field);
     }
 }
 

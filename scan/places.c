@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/path.h"
 #include "scan/internal.h"
@@ -54,79 +50,7 @@ static int is_excluded(const struct scan_places *p, const char *path, struct err
     return rc;
 }
 
-// --- listing a directory
-
-struct listing {
-    struct scan_state *s;
-    const char *path; // "." for the root
-    int (*each)(struct listing *l, const char *name, const char *path, const struct stat *st,
-                struct err *e);
-    struct scan_places *places;
-    struct scan_place *place;
-};
-
-static int list_entry(struct listing *l, int dirfd, const char *name, struct err *e) {
-    struct stat st;
-    bool root = strcmp(l->path, ".") == 0;
-    AUTO_FREE char *path = root ? must_strdup(name) : must_sprintf("%s/%s", l->path, name);
-    if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-        return errno == ENOENT ? 0 : scan_report_errno(l->s, path, errno, e);
-    }
-    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode)) {
-        return scan_report(l->s, FINDING_SPECIAL_FILE, "", path, "", e);
-    }
-    if (S_ISREG(st.st_mode) && !scan_readable(l->s->o->source_root, path, st.st_mode, st.st_uid)) {
-        int rc = scan_report_errno(l->s, path, EACCES, e);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    return l->each(l, name, path, &st, e);
-}
-
-static void auto_closedir(DIR **d) {
-    if (*d) {
-        (void)closedir(*d);
-    }
-}
-
-static int read_entries(struct listing *l, DIR *d, struct err *e) {
-    for (;;) {
-        errno = 0;
-        const struct dirent *t = readdir(d);
-        if (!t) {
-            return errno == 0 ? 0 : scan_report_errno(l->s, l->path, errno, e);
-        }
-        if (strcmp(t->d_name, ".") == 0 || strcmp(t->d_name, "..") == 0) {
-            continue;
-        }
-        int rc = list_entry(l, dirfd(d), t->d_name, e);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-}
-
-// 1: listed; 0: it is not there, or no directory; else an error. What cannot be read is a finding.
-static int list_directory(struct listing *l, struct err *e) {
-    int fd = path_open(l->s->o->source_root, l->path, O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0) {
-        if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) {
-            return 0;
-        }
-        return scan_report_errno(l->s, l->path, errno, e);
-    }
-    AUTO(auto_closedir) DIR *d = fdopendir(fd);
-    if (!d) {
-        int saved = errno;
-        (void)close(fd);
-        return err_sys(e, ERR_IO, saved, "%s", l->path);
-    }
-    int rc = read_entries(l, d, e);
-    return rc < 0 ? rc : 1;
-}
-
-static int top_each(struct listing *l, const char *name, const char *path, const struct stat *st,
+static int top_each(struct scan_list *l, const char *name, const char *path, const struct stat *st,
                     struct err *e) {
     struct scan_places *p = l->places;
     int excluded = is_excluded(p, path, e);
@@ -142,8 +66,8 @@ static int top_each(struct listing *l, const char *name, const char *path, const
     return 0;
 }
 
-static int place_each(struct listing *l, const char *name, const char *path, const struct stat *st,
-                      struct err *e) {
+static int place_each(struct scan_list *l, const char *name, const char *path,
+                      const struct stat *st, struct err *e) {
     struct scan_place *p = l->place;
     int excluded = is_excluded(l->places, path, e);
     if (excluded < 0) {
@@ -228,8 +152,8 @@ static int add_place(struct scan_state *s, struct scan_places *p, size_t collect
     struct scan_place place = {.path = path,
                                .owner = strstr(f->under, "{owner}") ? owner : "",
                                .reached = s->scope->server || scan_owner_reached(s, owner)};
-    struct listing l = {.s = s, .path = path, .each = place_each, .places = p, .place = &place};
-    int rc = list_directory(&l, e);
+    struct scan_list l = {.s = s, .path = path, .each = place_each, .places = p, .place = &place};
+    int rc = scan_list(&l, e);
     if (rc == 1) {
         bool added;
         add_set(s, &place, collection, files);
@@ -311,7 +235,9 @@ static void mark_place(struct scan_state *s, struct scan_places *p, struct scan_
     for (size_t i = 0; i < place->n; i++) {
         struct marking m = {.s = s, .p = p, .t = &place->entries[i]};
         AUTO_FREE char *path = must_sprintf("%s/%s", place->path, m.t->inv.name);
-        m.t->named = strtab_has(p->by_path, path, strlen(path));
+        uintptr_t at = strtab_get(p->by_path, path, strlen(path), 0);
+        m.t->place = at > 0;
+        m.t->named = at > 0 && p->items[at - 1].n > 0;
         scan_place_match(s, place, m.t->inv.name, mark_hit, &m);
     }
 }
@@ -319,6 +245,9 @@ static void mark_place(struct scan_state *s, struct scan_places *p, struct scan_
 static void finish_places(struct scan_state *s, struct scan_places *p) {
     if (p->n > 0) {
         qsort(p->items, p->n, sizeof *p->items, place_order);
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        *strtab_slot(p->by_path, p->items[i].path, strlen(p->items[i].path), NULL) = i + 1;
     }
     p->found = must_calloc(s->inv->n_objects + 1, sizeof *p->found);
     for (size_t i = 0; i < p->n; i++) {
@@ -333,9 +262,9 @@ static void finish_places(struct scan_state *s, struct scan_places *p) {
 int scan_places_find(struct scan_state *s, struct scan_places *p, struct err *e) {
     AUTO_STRTAB struct strtab *seen = strtab_new();
     struct owners owners = {.seen = seen};
-    struct listing root = {.s = s, .path = ".", .each = top_each, .places = p};
+    struct scan_list root = {.s = s, .path = ".", .each = top_each, .places = p};
     int rc = compile_excludes(s, p, e);
-    rc = rc ? rc : list_directory(&root, e);
+    rc = rc ? rc : scan_list(&root, e);
     if (rc < 0) {
         return rc;
     }

@@ -66,6 +66,7 @@ static int scan_all(struct scan_state *s, struct err *e) {
     if (rc == 0 && s->o->source_root >= 0) {
         rc = scan_files(s, e);
     }
+    rc = rc ? rc : scan_paths(s, e);
     return rc ? rc : scan_documents(s, e);
 }
 

@@ -56,6 +56,26 @@ static int walk_page(struct page *p, struct err *e) {
     return rc;
 }
 
+// An index scan with `min` and without `max` ends before MaxKey (as an _id it is unlikely, not
+// impossible).
+static int walk_max_key(struct page *p, struct err *e) {
+    struct docid last;
+    if (p->last.len == 0 || docid_find(p->last.data, p->last.len, &last) != 1 ||
+        last.type == BSON_TYPE_MAXKEY) {
+        return 0;
+    }
+    bson_t filter = BSON_INITIALIZER;
+    BSON_APPEND_MAXKEY(&filter, "_id");
+    const struct mongo_query q = {.collection = p->w->collection,
+                                  .filter = &filter,
+                                  .projection = p->w->projection,
+                                  .limit = 1};
+    p->seen = 1; // no page begins here
+    int rc = mongo_find(p->w->session, &q, page_each, p, e);
+    bson_destroy(&filter);
+    return rc;
+}
+
 int scan_walk(const struct scan_walk *w, struct err *e) {
     struct page p = {.w = w, .last = BUF_INIT(DOC_MAX + 64)};
     int rc = 0;
@@ -72,6 +92,7 @@ int scan_walk(const struct scan_walk *w, struct err *e) {
             break;
         }
     }
+    rc = rc ? rc : walk_max_key(&p, e);
     buf_free(&p.last);
     return rc;
 }
