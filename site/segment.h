@@ -7,10 +7,10 @@
 //
 // Writing: segment_create, segment_add for each document, segment_publish (temp + fsync + rename).
 // A writer that goes out of scope without it leaves nothing behind.
-// Reading: segment_open; segment_check reads all of it once, so that nothing is done with any
-// document of a file that is damaged anywhere; then segment_next hands out the documents (the file
-// is in the page cache by then). segment_next checks the frames and, at the end, the digest once
-// more: a file that was changed in between is refused there.
+// Reading: segment_open; segment_check reads all bytes of the file once and compares digests, so
+// that nothing is done with any document of a file that is damaged anywhere, or that is another
+// dump than the journal knows; then segment_next hands out the documents (the file is in the page
+// cache by then), with frames, count and the digest of the documents themselves checked again.
 #pragma once
 
 #include <stdbool.h>
@@ -42,13 +42,14 @@ void segment_sweep(int dirfd, const char *path);
 struct segment_reader;
 // ERR_NOTFOUND when there is no such file.
 int segment_open(int dirfd, const char *path, struct segment_reader **out, struct err *e);
-// Reads the whole file: frames, documents, bytes and digests against the file's own end and
-// against what was promised (documents, bytes, digest; NULL: nothing was). ERR_DATA says what
-// differs, and where in the uncompressed stream. Afterwards the reader is at the first document.
+// Reads the whole file and compares its digest with the one at its end, and that end with what was
+// promised (documents, bytes, digest; NULL: nothing was). ERR_DATA says what differs. Afterwards
+// the reader is at the first document.
 int segment_check(struct segment_reader *r, const struct segment_sum *promised, struct err *e);
 // What the file holds, after segment_check.
 const struct segment_sum *segment_reader_sum(const struct segment_reader *r);
-// 1: a document, valid until the next call; 0: the end; negative: ERR_DATA, ERR_IO.
+// 1: a document, valid until the next call; 0: the end; negative: ERR_DATA (with the byte of the
+// uncompressed stream), ERR_IO. Not to be called again after 0 or an error.
 int segment_next(struct segment_reader *r, const uint8_t **doc, size_t *len, struct err *e);
 // Byte offset, in the uncompressed stream, of the document that segment_next will hand out next.
 uint64_t segment_offset(const struct segment_reader *r);

@@ -16,7 +16,7 @@ struct segment_reader {
     char *path;
     int fd;
     uint64_t file_size, file_at; // file_at: compressed bytes read, the end frame not among them
-    bool checked;
+    bool checked;                // segment_check has passed
     struct segment_end end;
     struct segment_sum sum;
     ZSTD_DStream *zstd;
@@ -137,7 +137,6 @@ static int read_compressed(struct segment_reader *r, struct err *e) {
         }
         got += (size_t)n;
     }
-    hash_update(r->file_hash, r->in, got);
     r->file_at += got;
     r->in_at = (ZSTD_inBuffer){.src = r->in, .size = got};
     return 0;
@@ -228,22 +227,14 @@ static int next_document(struct segment_reader *r, const uint8_t **doc, size_t *
     return 1;
 }
 
-static int check_end(struct segment_reader *r, struct err *e) {
-    struct segment_end found = {.documents = r->documents, .bytes = r->offset};
-    hash_final(r->stream_hash, found.stream);
-    hash_final(r->file_hash, found.file);
-    if (found.documents != r->end.documents || found.bytes != r->end.bytes) {
-        return damaged(r, "documents are missing or too many", e);
+// What was read is what was written: count, bytes and SHA-256.
+static int check_stream(struct segment_reader *r, struct err *e) {
+    uint8_t stream[HASH_SIZE];
+    hash_final(r->stream_hash, stream);
+    if (r->documents != r->end.documents || r->offset != r->end.bytes ||
+        memcmp(stream, r->end.stream, HASH_SIZE) != 0) {
+        return damaged(r, "the documents are not those that were written", e);
     }
-    if (memcmp(found.stream, r->end.stream, HASH_SIZE) != 0) {
-        return damaged(r, "the documents are not those that were written (SHA-256)", e);
-    }
-    if (memcmp(found.file, r->end.file, HASH_SIZE) != 0) {
-        return damaged(r, "the file is not as it was written (SHA-256)", e);
-    }
-    r->sum = (struct segment_sum){
-        .documents = found.documents, .bytes = found.bytes, .file_bytes = r->file_size};
-    hash_hex(found.stream, r->sum.digest);
     return 0;
 }
 
@@ -260,23 +251,36 @@ static int check_promise(const struct segment_reader *r, const struct segment_su
     return 0;
 }
 
-int segment_check(struct segment_reader *r, const struct segment_sum *promised, struct err *e) {
-    const uint8_t *doc;
-    size_t len;
-    int rc = rewind_reader(r, e);
-    if (rc == 0) {
-        rc = read_end(r, e);
+// The digest of the compressed bytes, against the one in the end frame.
+static int check_file(struct segment_reader *r, struct err *e) {
+    uint8_t file[HASH_SIZE];
+    int rc = 0;
+    while (rc == 0 && r->file_at < r->file_size - SEGMENT_END_SIZE) {
+        rc = read_compressed(r, e);
+        hash_update(r->file_hash, r->in_at.src, r->in_at.size);
     }
     if (rc) {
         return rc;
     }
-    do {
-        rc = next_document(r, &doc, &len, e);
-    } while (rc > 0);
+    hash_final(r->file_hash, file);
+    return memcmp(file, r->end.file, HASH_SIZE) == 0
+               ? 0
+               : damaged(r, "the file is not as it was written (SHA-256): it is damaged", e);
+}
+
+int segment_check(struct segment_reader *r, const struct segment_sum *promised, struct err *e) {
+    r->checked = false;
+    int rc = rewind_reader(r, e);
     if (rc == 0) {
-        rc = check_end(r, e);
+        rc = read_end(r, e);
     }
     if (rc == 0) {
+        rc = check_file(r, e);
+    }
+    if (rc == 0) {
+        r->sum = (struct segment_sum){
+            .documents = r->end.documents, .bytes = r->end.bytes, .file_bytes = r->file_size};
+        hash_hex(r->end.stream, r->sum.digest);
         rc = check_promise(r, promised, e);
     }
     if (rc == 0) {
@@ -289,5 +293,5 @@ int segment_check(struct segment_reader *r, const struct segment_sum *promised, 
 int segment_next(struct segment_reader *r, const uint8_t **doc, size_t *len, struct err *e) {
     MUST(r->checked);
     int rc = next_document(r, doc, len, e);
-    return rc == 0 ? check_end(r, e) : rc;
+    return rc == 0 ? check_stream(r, e) : rc;
 }

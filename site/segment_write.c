@@ -13,8 +13,9 @@
 #include "site/segment.h"
 #include "site/segment_private.h"
 
-// Level 1 keeps up with a server on one core; the dumps are read once or twice, then removed.
-#define LEVEL 1
+// The servers need the processor more than the disk needs the space: level -3 takes two thirds of
+// the time of level 1, and its files are a third larger.
+#define LEVEL (-3)
 
 struct segment_writer {
     struct tempfile file;
