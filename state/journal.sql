@@ -338,7 +338,8 @@ CREATE VIEW moved_by_owner AS
 -- What was handled per owner and kind of object, from steps named files/NOUN/OWNER/NNNN; all other
 -- steps, whose name holds no owner, are under '(unknown)' by collection.
 WITH part AS (
-    SELECT *, substr(name, instr(name, '/') + 1) AS rest FROM step),
+    SELECT *, substr(name, instr(name, '/') + 1) AS rest FROM step
+     WHERE in_plan = 1 OR state = 'done'),
 noun AS (
     SELECT *, iif(instr(rest, '/'), substr(rest, 1, instr(rest, '/') - 1), rest) AS noun,
            iif(instr(rest, '/'), substr(rest, instr(rest, '/') + 1), '') AS tail FROM part),
@@ -351,4 +352,4 @@ SELECT owner, stage, noun AS what, count(*) AS steps, sum(state = 'done') AS don
        sum(rejected) AS rejected
   FROM owner
  GROUP BY owner, stage, noun
- ORDER BY owner = '(unknown)', owner, min(place);
+ ORDER BY owner = '(unknown)', owner, min(place), stage, noun;

@@ -9,14 +9,14 @@
 
 const char *const step_state_names[4] = {"pending", "running", "done", "failed"};
 
-static enum step_state state_of(const char *name) {
+static int state_of(const char *name, enum step_state *out, struct err *e) {
     for (size_t i = 0; i < sizeof step_state_names / sizeof step_state_names[0]; i++) {
         if (strcmp(step_state_names[i], name) == 0) {
-            return (enum step_state)i;
+            *out = (enum step_state)i;
+            return 0;
         }
     }
-    MUST(!"a state that the table's CHECK lets through");
-    return STEP_PENDING;
+    return err_set(e, ERR_JOURNAL, "the journal is damaged: a step is in no known state");
 }
 
 int step_find(struct journal *j, const struct plan_step *s, struct step_row *out, struct err *e) {
@@ -27,8 +27,8 @@ int step_find(struct journal *j, const struct plan_step *s, struct step_row *out
     }
     if (rc == 0) {
         out->id = sqlite3_column_int64(row, 0);
-        out->state = state_of(db_text(row, 1));
         out->attempts = sqlite3_column_int64(row, 2);
+        rc = state_of(db_text(row, 1), &out->state, e);
     }
     return rc;
 }
@@ -177,12 +177,12 @@ static int status_read(struct journal *j, void *arg, struct err *e) {
         return rc;
     }
     int64_t step = sqlite3_column_int64(row, 0);
-    a->out->state = state_of(db_text(row, 1));
     a->out->attempts = sqlite3_column_int64(row, 2);
-    if (a->out->state == STEP_DONE) {
+    rc = state_of(db_text(row, 1), &a->out->state, e);
+    if (rc == 0 && a->out->state == STEP_DONE) {
         snprintf(a->out->result.digest, sizeof a->out->result.digest, "%s", db_text(row, 3));
         db_counters(row, 4, &a->out->result);
-    } else {
+    } else if (rc == 0) {
         rc = status_last_result(j, step, a->out, e);
     }
     return rc == 0 ? status_error(j, step, a->out, e) : rc;

@@ -3,10 +3,11 @@
 // was acknowledged is there.
 #include "tests/unit/state_support.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 
-#define KILLS 120
+#define KILLS 100
 #define WORKERS 4
 
 struct acknowledged {
@@ -67,8 +68,10 @@ static void run_until_killed(int fd, const struct plan *p, int out) {
     pthread_join(threads[0], NULL);
 }
 
-// Lets a child run for a while, kills it, and notes the last batch it was told of for each step.
-static void run_and_kill(int fd, const struct plan *p, int64_t pause_ms, uint64_t *told) {
+// Lets a child run for a while, from its start or (busy) from its first batch, kills it, and notes
+// the last batch that it was told of for each step.
+static void run_and_kill(int fd, const struct plan *p, bool busy, int64_t pause_ms,
+                         uint64_t *told) {
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     pid_t pid = fork();
@@ -77,6 +80,8 @@ static void run_and_kill(int fd, const struct plan *p, int64_t pause_ms, uint64_
         _exit(1);
     }
     close(ends[1]);
+    struct pollfd first = {.fd = ends[0], .events = POLLIN};
+    assert_int_equal(busy ? poll(&first, 1, 20000) : 1, 1);
     clock_sleep_ms(pause_ms);
     kill(pid, SIGKILL);
     struct acknowledged ack;
@@ -86,7 +91,7 @@ static void run_and_kill(int fd, const struct plan *p, int64_t pause_ms, uint64_
     close(ends[0]);
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status));
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 static struct plan *plan_of_workers(void) {
@@ -119,8 +124,8 @@ static void killed_at_random_moments(void **state) {
     journal_close(create(at(state), p));
     for (uint64_t i = 0; i < KILLS; i++) {
         uint64_t mixed[] = {seed, i};
-        int64_t pause_ms = (int64_t)(hash_mix64(mixed, sizeof mixed) % 60);
-        run_and_kill(at(state), p, pause_ms, told);
+        int64_t pause_ms = (int64_t)(hash_mix64(mixed, sizeof mixed) % 50);
+        run_and_kill(at(state), p, i % 3 != 0, pause_ms, told);
         if (i % 4 != 3) { // otherwise the next run does the recovery, and may be killed in it
             check_acknowledged(at(state), p, told);
         }
@@ -148,7 +153,7 @@ static void a_hot_journal_is_read(void **state) {
     bool hot = false;
     for (int i = 0; i < 200 && !hot; i++) {
         uint64_t told[WORKERS] = {0};
-        run_and_kill(at(state), p, 10 + (i % 50), told);
+        run_and_kill(at(state), p, true, i % 20, told);
         hot = fstatat(at(state), "journal.db-journal", &st, 0) == 0 && st.st_size > 512;
     }
     assert_true(hot);
