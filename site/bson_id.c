@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/escape.h"
 #include "base/must.h"
 #include "plans/range.h"
 #include "site/bson_frame.h"
@@ -128,7 +129,10 @@ static void put_hex(const struct docid *id, struct buf *out) {
 void docid_text(const struct docid *id, struct buf *out) {
     AUTO_BUF struct buf text = BUF_INIT(ID_TEXT_MAX);
     if (id->type == BSON_TYPE_UTF8) {
-        range_put_string(&text, (const char *)id->value + 4, id->len - 5);
+        const char *string = (const char *)id->value + 4;
+        if (escape_is_utf8(string, id->len - 5) && !memchr(string, 0, id->len - 5)) {
+            range_put_string(&text, string, id->len - 5);
+        }
     } else {
         AUTO_FREE char *json = json_value(id);
         buf_puts(&text, json ? json : "");

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dump files: what goes in comes out; what is cut, flipped, swapped or unframed does not.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "base/buf.h"
+#include "base/path.h"
+#include "base/tempfile.h"
+#include "site/bson_frame.h"
+#include "site/segment.h"
+
+#define FLIPS 10000
+
+struct place {
+    char dir[64];
+    int fd;
+};
+
+static int place_make(void **state) {
+    struct place *p = calloc(1, sizeof *p);
+    memcpy(p->dir, "/tmp/mvimig-segment-XXXXXX", 27);
+    assert_non_null(mkdtemp(p->dir));
+    p->fd = open(p->dir, O_RDONLY | O_DIRECTORY);
+    *state = p;
+    return 0;
+}
+
+static int place_remove(void **state) {
+    struct place *p = *state;
+    int tmp = open("/tmp", O_RDONLY | O_DIRECTORY);
+    assert_int_equal(path_remove_tree(tmp, strrchr(p->dir, '/') + 1), 0);
+    close(tmp);
+    close(p->fd);
+    free(p);
+    return 0;
+}
+
+// A document of `len` bytes: {x: "..."} filled from a running number.
+static uint8_t *make_document(size_t len, unsigned *seed) {
+    uint8_t *doc = calloc(1, len);
+    for (int i = 0; i < 4; i++) {
+        doc[i] = (uint8_t)(len >> 8 * i);
+    }
+    if (len == DOC_MIN) {
+        return doc;
+    }
+    size_t text = len - 4 - 3 - 4 - 1;
+    memcpy(doc + 4, "\2x", 3);
+    for (int i = 0; i < 4; i++) {
+        doc[7 + i] = (uint8_t)(text >> 8 * i);
+    }
+    for (size_t i = 0; i + 1 < text; i++) {
+        *seed = *seed * 1103515245 + 12345;
+        doc[11 + i] = (uint8_t)('a' + (*seed >> 16) % 26);
+    }
+    return doc;
+}
+
+static void write_segment(int dir, const char *path, const size_t *sizes, size_t n,
+                          struct segment_sum *sum) {
+    struct err e = {0};
+    unsigned seed = 1;
+    AUTO_SEGMENT_WRITER struct segment_writer *w = NULL;
+    assert_int_equal(segment_create(dir, path, &w, &e), 0);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *doc = make_document(sizes[i], &seed);
+        assert_int_equal(segment_add(w, doc, sizes[i], &e), 0);
+        free(doc);
+    }
+    assert_int_equal(segment_publish(w, sum, &e), 0);
+}
+
+static int check_file(int dir, const char *path, const struct segment_sum *promised,
+                      struct err *e) {
+    AUTO_SEGMENT_READER struct segment_reader *r = NULL;
+    int rc = segment_open(dir, path, &r, e);
+    return rc ? rc : segment_check(r, promised, e);
+}
+
+static void comes_out_as_it_went_in(void **state) {
+    struct place *p = *state;
+    static const size_t sizes[] = {
+        5, 20, 600, 131072, 131071, 3, 16777216, 16777216 + 16384, 14, 300000,
+    };
+    size_t used[10], n = 0;
+    for (size_t i = 0; i < 10; i++) {
+        used[n] = sizes[i];
+        n += sizes[i] >= DOC_MIN;
+    }
+    struct segment_sum sum;
+    struct err e = {0};
+    write_segment(p->fd, "a/b/0001.bson.zst", used, n, &sum);
+    assert_int_equal(sum.documents, n);
+    AUTO_SEGMENT_READER struct segment_reader *r = NULL;
+    assert_int_equal(segment_open(p->fd, "a/b/0001.bson.zst", &r, &e), 0);
+    assert_int_equal(segment_check(r, &sum, &e), 0);
+    assert_string_equal(segment_reader_sum(r)->digest, sum.digest);
+    unsigned seed = 1;
+    uint64_t offset = 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *doc;
+        size_t len;
+        uint8_t *want = make_document(used[i], &seed);
+        assert_int_equal(segment_offset(r), offset);
+        assert_int_equal(segment_next(r, &doc, &len, &e), 1);
+        assert_int_equal(len, used[i]);
+        assert_memory_equal(doc, want, len);
+        offset += len;
+        free(want);
+    }
+    const uint8_t *doc;
+    size_t len;
+    assert_int_equal(segment_next(r, &doc, &len, &e), 0);
+    assert_int_equal(sum.bytes, offset);
+}
+
+static void may_be_empty(void **state) {
+    struct place *p = *state;
+    struct segment_sum sum;
+    struct err e = {0};
+    const uint8_t *doc;
+    size_t len;
+    write_segment(p->fd, "empty.bson.zst", NULL, 0, &sum);
+    AUTO_SEGMENT_READER struct segment_reader *r = NULL;
+    assert_int_equal(segment_open(p->fd, "empty.bson.zst", &r, &e), 0);
+    assert_int_equal(segment_check(r, &sum, &e), 0);
+    assert_int_equal(segment_next(r, &doc, &len, &e), 0);
+    assert_int_equal(sum.documents + sum.bytes, 0);
+}
+
+static void is_there_only_when_published(void **state) {
+    struct place *p = *state;
+    struct err e = {0};
+    struct stat st;
+    struct segment_writer *w = NULL;
+    assert_int_equal(segment_create(p->fd, "x.bson.zst", &w, &e), 0);
+    assert_int_equal(segment_add(w, (const uint8_t *)"\5\0\0\0\0", 5, &e), 0);
+    assert_int_equal(segment_add(w, (const uint8_t *)"\6\0\0\0\0", 5, &e), ERR_DATA);
+    segment_writer_free(w);
+    assert_int_equal(fstatat(p->fd, "x.bson.zst", &st, 0), -1);
+    assert_int_equal(check_file(p->fd, "x.bson.zst", NULL, &e), ERR_NOTFOUND);
+    // A killed writer's temporary file goes with the next attempt, nobody else's does.
+    assert_int_equal(tempfile_put(p->fd, ".x.bson.zst.0123456789abcdef.tmp", 0600, "a", 1, &e), 0);
+    assert_int_equal(tempfile_put(p->fd, ".y.bson.zst.0123456789abcdef.tmp", 0600, "a", 1, &e), 0);
+    segment_sweep(p->fd, "x.bson.zst");
+    assert_int_equal(fstatat(p->fd, ".x.bson.zst.0123456789abcdef.tmp", &st, 0), -1);
+    assert_int_equal(fstatat(p->fd, ".y.bson.zst.0123456789abcdef.tmp", &st, 0), 0);
+}
+
+static char *small_segment(int dir, struct segment_sum *sum, size_t *len) {
+    static const size_t sizes[] = {100, 5, 400, 333, 12, 800, 64, 512, 20, 700};
+    struct err e = {0};
+    char *data;
+    write_segment(dir, "small.bson.zst", sizes, sizeof sizes / sizeof *sizes, sum);
+    assert_int_equal(file_read(dir, "small.bson.zst", 1 << 20, &data, len, &e), 0);
+    return data;
+}
+
+// By the journal's promise and, for files that no journal knows, by the end of the file alone.
+static void expect_refused(int dir, const struct segment_sum *sum, const char *what, size_t at) {
+    struct err e = {0};
+    if (check_file(dir, "damaged", sum, &e) != ERR_DATA ||
+        check_file(dir, "damaged", NULL, &e) != ERR_DATA) {
+        fail_msg("%s %zu was not refused: %s", what, at, e.text);
+    }
+}
+
+static void put_damaged(int dir, const char *data, size_t len) {
+    int fd = openat(dir, "damaged", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(fd_write_all(fd, data, len), 0);
+    close(fd);
+}
+
+static void refuses_every_cut(void **state) {
+    struct place *p = *state;
+    struct segment_sum sum;
+    size_t len;
+    AUTO_FREE char *data = small_segment(p->fd, &sum, &len);
+    for (size_t cut = 0; cut < len; cut++) {
+        put_damaged(p->fd, data, cut);
+        expect_refused(p->fd, &sum, "cut at", cut);
+    }
+    AUTO_FREE char *longer = calloc(1, len + 1);
+    memcpy(longer, data, len);
+    put_damaged(p->fd, longer, len + 1);
+    expect_refused(p->fd, &sum, "longer by", 1);
+}
+
+static void refuses_flipped_bits(void **state) {
+    struct place *p = *state;
+    struct segment_sum sum;
+    size_t len;
+    struct err e = {0};
+    uint64_t seed = 20261123;
+    AUTO_FREE char *data = small_segment(p->fd, &sum, &len);
+    assert_int_equal(check_file(p->fd, "small.bson.zst", &sum, &e), 0);
+    for (int i = 0; i < FLIPS; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        size_t bit = (size_t)((seed >> 20) % (8 * len));
+        data[bit / 8] ^= (char)(1 << bit % 8);
+        put_damaged(p->fd, data, len);
+        data[bit / 8] ^= (char)(1 << bit % 8);
+        // A bit of the end frame that only counts or digests: it is the promise that tells.
+        struct err f = {0};
+        if (check_file(p->fd, "damaged", &sum, &f) != ERR_DATA) {
+            fail_msg("flipped bit %zu was not refused", bit);
+        }
+    }
+}
+
+static void refuses_another_dump(void **state) {
+    struct place *p = *state;
+    static const size_t sizes[] = {100, 200};
+    struct segment_sum one, two;
+    struct err e = {0};
+    write_segment(p->fd, "one", sizes, 2, &one);
+    write_segment(p->fd, "two", sizes, 1, &two);
+    assert_int_equal(check_file(p->fd, "one", &one, &e), 0);
+    assert_int_equal(check_file(p->fd, "one", &two, &e), ERR_DATA);
+    assert_int_equal(check_file(p->fd, "two", &one, &e), ERR_DATA);
+    assert_non_null(strstr(e.text, "not the dump that the journal knows"));
+}
+
+// Other tools read it: one zstd stream with the documents back to back.
+static void is_plain_zstd(void **state) {
+    struct place *p = *state;
+    struct segment_sum sum;
+    size_t len;
+    AUTO_FREE char *data = small_segment(p->fd, &sum, &len);
+    uint8_t out[8192];
+    size_t got = ZSTD_decompress(out, sizeof out, data, len);
+    assert_false(ZSTD_isError(got));
+    assert_int_equal(got, sum.bytes);
+    uint8_t digest[HASH_SIZE];
+    char hex[HASH_HEX];
+    hash_bytes(out, got, digest);
+    hash_hex(digest, hex);
+    assert_string_equal(hex, sum.digest);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(comes_out_as_it_went_in, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(may_be_empty, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(is_there_only_when_published, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(refuses_every_cut, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(refuses_flipped_bits, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(refuses_another_dump, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(is_plain_zstd, place_make, place_remove),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
