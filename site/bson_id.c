@@ -162,7 +162,7 @@ static int parse_hex(const char *text, bson_t *out, struct err *e) {
     AUTO_BUF struct buf raw = BUF_INIT(DOC_MAX + 64);
     for (const char *p = text; *p; p += 2) {
         int high = hex_digit(p[0]), low = high < 0 ? -1 : hex_digit(p[1]);
-        uint8_t byte = (uint8_t)(high << 4 | low);
+        uint8_t byte = low < 0 ? 0 : (uint8_t)(high << 4 | low);
         if (low < 0 || buf_append(&bytes, &byte, 1, e)) {
             return err_set(e, ERR_DATA, "an _id in hexadecimal has pairs of 0-9 and a-f");
         }
