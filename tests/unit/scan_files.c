@@ -63,7 +63,7 @@ static void make_file(const struct world *w, const char *path, size_t size) {
 static int set_up(void **state) {
     struct world *w = must_calloc(1, sizeof *w);
     struct err e = {0};
-    strcpy(w->dir, "/tmp/scan-test-XXXXXX");
+    memcpy(w->dir, "/tmp/scan-test-XXXXXX", sizeof "/tmp/scan-test-XXXXXX");
     assert_non_null(mkdtemp(w->dir));
     assert_int_equal(model_read("built in", NULL, 0, &w->model, &e), 0);
     assert_int_equal(path_open_root(w->dir, &w->o.source_root, &e), 0);
