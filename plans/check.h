@@ -19,8 +19,10 @@ struct check {
     struct links *links; // set by check_needs
 };
 
-// Everything, in order.
-void check_plan(struct plan *p, const struct plan_rules *rules, struct problems *problems);
+// Everything, in order. `sound` is false when the reader found fault with steps or sets: then what
+// is checked across steps is left out where it would only repeat that.
+void check_plan(struct plan *p, const struct plan_rules *rules, bool sound,
+                struct problems *problems);
 
 void check_header(struct check *c);
 // Names and IDs of sets; needs no index.

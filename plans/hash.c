@@ -21,7 +21,10 @@ struct hasher {
     const struct plan *p;
     int pass;
     struct hash *h;
-    struct strtab *ids; // digests of ID sets by the address of a step's shared list of sets
+    // Digests of IDs; steps that name the same sets share their list, and its address finds them.
+    struct strtab *known;
+    uint8_t (*digests)[HASH_SIZE];
+    size_t n, cap;
     struct arena *arena;
     uint8_t (*out)[HASH_SIZE];
 };
@@ -78,13 +81,15 @@ static void hash_ids(const struct plan_step *s, uint8_t out[HASH_SIZE]) {
 
 static const uint8_t *hash_ids_once(struct hasher *x, const struct plan_step *s) {
     bool added;
-    uintptr_t *slot = strtab_slot(x->ids, &s->sets, sizeof s->sets, &added);
+    uintptr_t *slot = strtab_slot(x->known, &s->sets, sizeof s->sets, &added);
     if (added) {
-        uint8_t *digest = arena_alloc(x->arena, HASH_SIZE);
-        hash_ids(s, digest);
-        *slot = (uintptr_t)digest;
+        if (x->n == x->cap) {
+            x->digests = arena_grow(x->arena, x->digests, x->n, &x->cap, HASH_SIZE);
+        }
+        *slot = x->n++;
+        hash_ids(s, x->digests[*slot]);
     }
-    return (const uint8_t *)*slot;
+    return x->digests[*slot];
 }
 
 static void hash_param(struct hasher *x, const struct plan_step *s,
@@ -148,9 +153,9 @@ static void hash_step(struct hasher *x, size_t i) {
 
 void hash_plan_steps(const struct plan *p, int pass, uint8_t (*out)[HASH_SIZE]) {
     AUTO_HASH struct hash *h = hash_new();
-    AUTO_STRTAB struct strtab *ids = strtab_new();
+    AUTO_STRTAB struct strtab *known = strtab_new();
     AUTO_ARENA struct arena *arena = arena_new();
-    struct hasher x = {.p = p, .pass = pass, .h = h, .ids = ids, .arena = arena, .out = out};
+    struct hasher x = {.p = p, .pass = pass, .h = h, .known = known, .arena = arena, .out = out};
     for (size_t i = 0; i < p->n_steps; i++) {
         if (p->steps[i].kind != KIND_RESTORE) {
             hash_step(&x, i);

@@ -114,6 +114,7 @@ static bool read_version(struct reader *r, const struct ynode *root) {
 
 static void read_root(struct reader *r, const struct ynode *root) {
     read_header(r, root);
+    size_t before = report_count(r->problems);
     const struct ynode *sets = ytree_get(root, "sets");
     const struct ynode *steps = ytree_get(root, "steps");
     if (sets != NULL && !read_is_null(sets)) {
@@ -125,6 +126,7 @@ static void read_root(struct reader *r, const struct ynode *root) {
     } else {
         read_steps(r, steps);
     }
+    r->sound = report_count(r->problems) == before;
 }
 
 // The tree's own error, "NAME:LINE: TEXT", as a problem among the others.
@@ -167,7 +169,7 @@ int plan_read(const char *name, const char *text, size_t len, struct plan **out,
     hash_hex(digest, p->digest);
     read_plan(&r, text, len);
     if (r.readable) {
-        check_plan(p, NULL, r.problems);
+        check_plan(p, NULL, r.sound, r.problems);
     }
     int rc = report_finish(name, r.problems, e);
     *out = rc == 0 ? STEAL(p) : NULL;

@@ -16,6 +16,7 @@ struct reader {
     struct problems *problems;
     const struct lines *lines;
     bool readable; // a plan of this version: worth checking
+    bool sound;    // nothing is wrong with how its sets and steps are written
 };
 
 // A text of at most `max` bytes; NULL, and a problem, when the node is something else. A plain null

@@ -18,7 +18,9 @@ struct rules {
     size_t words;
     const uint64_t **reach;
     struct rule_class files;
-    struct strtab *restores; // struct rule_class by collection
+    struct strtab *known; // position in restores, by collection
+    struct rule_class *restores;
+    size_t n_restores, cap_restores;
 };
 
 static const char *restored_collection(const struct plan *p, const struct plan_step *s) {
@@ -45,13 +47,16 @@ static void rule_add(struct rules *r, struct rule_class *class, size_t step) {
     class->prefix = rule_common(p->steps[class->first].id, p->steps[step].id, class->prefix);
 }
 
+// Valid until the next new collection.
 static struct rule_class *rule_restores(struct rules *r, const char *collection) {
     bool added;
-    uintptr_t *slot = strtab_slot(r->restores, collection, strlen(collection), &added);
+    uintptr_t *slot = strtab_slot(r->known, collection, strlen(collection), &added);
     if (added) {
-        *slot = (uintptr_t)arena_alloc(r->c->scratch, sizeof(struct rule_class));
+        *slot = r->n_restores;
+        ARENA_PUSH(r->c->scratch, r->restores, r->n_restores, r->cap_restores,
+                   (struct rule_class){0});
     }
-    return (struct rule_class *)*slot;
+    return &r->restores[*slot];
 }
 
 static void rules_classify(struct rules *r) {
@@ -64,7 +69,7 @@ static void rules_classify(struct rules *r) {
         const char *collection = restored_collection(p, &p->steps[i]);
         if (plan_is_file_step(&p->steps[i])) {
             rule_add(r, &r->files, i);
-        } else if (collection != NULL && strtab_has(r->restores, collection, strlen(collection))) {
+        } else if (collection != NULL && strtab_has(r->known, collection, strlen(collection))) {
             rule_add(r, rule_restores(r, collection), i);
         }
     }
@@ -134,11 +139,11 @@ void check_rules(struct check *c) {
     if (c->rules == NULL) {
         return;
     }
-    AUTO_STRTAB struct strtab *restores = strtab_new();
+    AUTO_STRTAB struct strtab *known = strtab_new();
     struct rules r = {.c = c,
                       .words = LINKS_WORDS(c->p->n_steps),
                       .reach = links_reach(c->links),
-                      .restores = restores};
+                      .known = known};
     rules_classify(&r);
     for (size_t i = 0; i < c->p->n_steps; i++) {
         const char *collection = restored_collection(c->p, &c->p->steps[i]);

@@ -22,10 +22,16 @@ struct set_ref {
     size_t longest;
 };
 
+struct set_refs {
+    struct strtab *known; // position in items, by the text of `set`
+    struct set_ref *items;
+    size_t n, cap;
+};
+
 struct step_check {
     struct check *c;
     struct plan_step *s;
-    struct strtab *refs; // struct set_ref by the text of `set`
+    struct set_refs *refs;
 };
 
 static const char *did_you_mean(struct check *c, const char *word, const struct index_of *of,
@@ -85,9 +91,8 @@ static void ref_measure(struct set_ref *ref) {
     }
 }
 
-static struct set_ref *ref_make(struct check *c, const char *text) {
+static void ref_make(struct check *c, const char *text, struct set_ref *ref) {
     struct plan *p = c->p;
-    struct set_ref *ref = arena_alloc(c->scratch, sizeof *ref);
     size_t len = strlen(text);
     if (len > 0 && text[len - 1] == '/') {
         struct index_span span = index_prefix(p, &index_sets, text);
@@ -103,18 +108,20 @@ static struct set_ref *ref_make(struct check *c, const char *text) {
         ref->sets[0] = ref->n > 0 ? &p->sets[i] : NULL;
     }
     ref_measure(ref);
-    return ref;
 }
 
 static const struct set_ref *check_set_of(struct step_check *x) {
     struct check *c = x->c;
     struct plan_step *s = x->s;
+    struct set_refs *refs = x->refs;
     bool added;
-    uintptr_t *slot = strtab_slot(x->refs, s->set, strlen(s->set), &added);
+    uintptr_t *slot = strtab_slot(refs->known, s->set, strlen(s->set), &added);
     if (added) {
-        *slot = (uintptr_t)ref_make(c, s->set);
+        *slot = refs->n;
+        ARENA_PUSH(c->scratch, refs->items, refs->n, refs->cap, (struct set_ref){0});
+        ref_make(c, s->set, &refs->items[*slot]);
     }
-    const struct set_ref *ref = (const struct set_ref *)*slot;
+    const struct set_ref *ref = &refs->items[*slot];
     s->sets = ref->sets;
     s->n_sets = ref->n;
     if (ref->n == 0) {
@@ -291,9 +298,10 @@ static void check_step(struct step_check *x) {
 }
 
 void check_steps(struct check *c) {
-    AUTO_STRTAB struct strtab *refs = strtab_new();
+    AUTO_STRTAB struct strtab *known = strtab_new();
+    struct set_refs refs = {.known = known};
     for (size_t i = 0; i < c->p->n_steps; i++) {
-        struct step_check x = {.c = c, .s = &c->p->steps[i], .refs = refs};
+        struct step_check x = {.c = c, .s = &c->p->steps[i], .refs = &refs};
         check_step(&x);
     }
 }

@@ -141,6 +141,24 @@ static void reads_the_manual(void **state) {
     assert_int_equal(step_of(p, "restore/DataSetFiles/0001")->n_deps, 4);
 }
 
+// What the fuzzer begins with is accepted, so that it gets past the reader.
+static void reads_the_corpus(void **state) {
+    (void)state;
+    static const char *const files[] = {"tests/fuzz/plan_corpus/example.yaml",
+                                        "tests/fuzz/plan_corpus/odd.yaml"};
+    for (size_t i = 0; i < N_ROWS(files); i++) {
+        struct plan *p = NULL;
+        struct err e = {0};
+        AUTO_BUF struct buf out = BUF_INIT(EMIT_MAX);
+        if (plan_read_file(files[i], &p, &e) != 0) {
+            fail_msg("%s", e.text);
+        }
+        plan_emit(p, &out);
+        plan_free(plan_of(buf_str(&out)));
+        plan_free(p);
+    }
+}
+
 // Every key and kind is in the manual.
 static void names_every_key(void **state) {
     (void)state;
@@ -176,6 +194,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(refuses_an_empty_file, make_place, remove_place),
         cmocka_unit_test(survives_any_cut),
         cmocka_unit_test(reads_the_manual),
+        cmocka_unit_test(reads_the_corpus),
         cmocka_unit_test(names_every_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
