@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
+#include "state/workdir.h"
 
 // A replaced document is kept whole: 16 MiB is MongoDB's limit for one.
 #define DB_VALUE_MAX (32 << 20)
@@ -53,8 +53,7 @@ static const char *db_mend(int rc) {
         return "the disk is full: free space, then resume";
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return "the file is damaged: keep a copy, then start over by verifying what is there: "
-               "apply --rebuild-journal";
+        return "the file is damaged: keep a copy, then " JOURNAL_MEND;
     case SQLITE_READONLY:
         return "it cannot be written: run as its owner, on a volume mounted for writing";
     case SQLITE_IOERR:

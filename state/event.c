@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "state/workdir.h"
 
 #define EVENT_DETAIL_MAX 65536
 
@@ -138,8 +139,8 @@ int chain_verify(struct db *db, struct chain *out, struct err *e) {
         rc = chain_check_origin(db, e);
     }
     if (rc != 0) {
-        err_append(e, "; the record was altered: keep a copy for whoever audits this, then start "
-                      "over by verifying what is there: apply --rebuild-journal");
+        err_append(
+            e, "; the record was altered: keep a copy for whoever audits this, then " JOURNAL_MEND);
     }
     return rc;
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "state/workdir.h"
+
 // What leads from one user_version to the next. A version is never changed after a release: a new
 // one is a row here, and journal.sql is what a new journal starts with.
 static const struct {
@@ -71,8 +73,7 @@ int schema_identify(struct db *db, int64_t *version, struct err *e) {
     }
     if (*version < 1) {
         return err_set(e, ERR_JOURNAL,
-                       "its tables have no version (user_version %" PRId64 "); put it back from a "
-                       "copy, or start over by verifying what is there: apply --rebuild-journal",
+                       "its tables have no version (user_version %" PRId64 "); " JOURNAL_MEND,
                        *version);
     }
     return 0;
@@ -82,9 +83,7 @@ static int schema_quick_check(struct db *db, struct err *e) {
     AUTO_RESET sqlite3_stmt *row = NULL;
     int rc = db_row(db, &row, e, SQL_QUICK_CHECK, "");
     if (rc == 0 && strcmp(db_text(row, 0), "ok") != 0) {
-        rc = err_set(e, ERR_JOURNAL,
-                     "it is damaged (%s); keep a copy, then start over by verifying what is there: "
-                     "apply --rebuild-journal",
+        rc = err_set(e, ERR_JOURNAL, "it is damaged (%s); keep a copy, then " JOURNAL_MEND,
                      db_text(row, 0));
     }
     return rc;

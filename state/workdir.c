@@ -37,18 +37,16 @@ int workdir_path(int dirfd, const char *name, char **out, struct err *e) {
 }
 
 int workdir_check_journal(int dirfd, bool write, struct err *e) {
-    static const char start_over[] = "put it back from a copy, or start over by verifying what is "
-                                     "there: apply --rebuild-journal";
     struct stat st;
     if (fstatat(dirfd, JOURNAL_NAME, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-        return errno == ENOENT ? err_set(e, ERR_JOURNAL, "it is missing; %s", start_over)
+        return errno == ENOENT ? err_set(e, ERR_JOURNAL, "it is missing; " JOURNAL_MEND)
                                : err_sys(e, ERR_JOURNAL, errno, "it cannot be looked at");
     }
     if (!S_ISREG(st.st_mode)) {
         return err_set(e, ERR_JOURNAL, "it is not a file of its own; put the journal there itself");
     }
     if (st.st_size == 0) {
-        return err_set(e, ERR_JOURNAL, "it is empty (0 bytes); %s", start_over);
+        return err_set(e, ERR_JOURNAL, "it is empty (0 bytes); " JOURNAL_MEND);
     }
     if (write && (faccessat(dirfd, JOURNAL_NAME, R_OK | W_OK, AT_EACCESS) != 0 ||
                   faccessat(dirfd, ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0)) {

@@ -11,6 +11,11 @@
 #define JOURNAL_NEW ".journal.db.new"         // while it is being made
 #define JOURNAL_SEALED "journal-sealed.db"
 
+// The mend of a journal that is lost or cannot be trusted.
+#define JOURNAL_MEND                                                                               \
+    "put it back from " JOURNAL_SEALED " or a backup, or plan under another name: what is at the " \
+    "destination already is found there"
+
 // The absolute path, without symlinks, of `name` in the directory; the caller frees it.
 // /proc/self/fd/N/NAME would do for plain files, but SQLite refuses the symlink in it as it should.
 int workdir_path(int dirfd, const char *name, char **out, struct err *e);

@@ -44,14 +44,14 @@ static void report_refused(void **state, const char *says) {
 }
 
 static void missing(void **state) {
-    refused(state, "it is missing", "--rebuild-journal");
+    refused(state, "it is missing", "put it back from journal-sealed.db");
     report_refused(state, "it is missing");
     assert_int_equal(faccessat(at(state), "journal.db", F_OK, 0), -1);
 }
 
 static void empty(void **state) {
     put(state, "journal.db", "", 0);
-    refused(state, "it is empty (0 bytes)", "--rebuild-journal");
+    refused(state, "it is empty (0 bytes)", "put it back from journal-sealed.db");
     report_refused(state, "empty");
 }
 
@@ -70,7 +70,7 @@ static void not_a_database(void **state) {
     char text[5000];
     memset(text, 'x', sizeof text);
     put(state, "journal.db", text, sizeof text);
-    refused(state, "file is not a database", "--rebuild-journal");
+    refused(state, "file is not a database", "put it back from journal-sealed.db");
     report_refused(state, "file is not a database");
 }
 
@@ -95,7 +95,7 @@ static void of_a_newer_program(void **state) {
     refused(state, "newer mvimig (version 99 of the tables", "use that program");
     report_refused(state, "newer mvimig");
     ask(state, "PRAGMA user_version = 0");
-    refused(state, "no version", "--rebuild-journal");
+    refused(state, "no version", "put it back from journal-sealed.db");
     ask(state, "PRAGMA user_version = 1");
     journal_close(reopen(at(state)));
 }
@@ -190,7 +190,7 @@ static void edited_by_hand(void **state) {
     for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
         put(state, "journal.db", good, len);
         ask(state, edits[i].sql);
-        refused(state, edits[i].says, "--rebuild-journal");
+        refused(state, edits[i].says, "put it back from journal-sealed.db");
     }
     put(state, "journal.db", good, len);
     journal_close(reopen(at(state)));
