@@ -37,7 +37,8 @@ void file_end_free(struct file_end *end);
 // removes what dead receivers have left. SIGPIPE must be ignored in the process.
 int receive_serve(int rootfd, int from_sender, int to_sender, struct err *e);
 
-// True when a file laid at the destination is seen in the source's root: one and the same directory.
+// True when a file laid at the destination is seen in the source's root: one and the same
+// directory.
 int files_same_root(struct file_end *destination, int source_root, bool *same, struct err *e);
 
 struct files_counts {
@@ -50,12 +51,12 @@ struct files_counts {
     uint64_t conflicts, problems;
 };
 struct files_batch {
-    uint64_t number; // 0, 1, ... of this attempt
+    uint64_t number;            // 0, 1, ... of this attempt
     struct files_counts counts; // of this batch
 };
 struct files_conflict {
     const char *path;
-    const char *decision; // "kept", "replaced", "failed"
+    const char *decision;                                       // "kept", "replaced", "failed"
     char source_digest[HASH_HEX], destination_digest[HASH_HEX]; // "" when it is no regular file
 };
 struct files_job {

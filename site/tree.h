@@ -74,6 +74,10 @@ int tree_walk_skip(int rootfd, const struct tree_selection *s, const struct tree
 int tree_names(int rootfd, const struct tree_selection *s,
                int (*each)(void *arg, const char *name, struct err *e), void *arg, struct err *e);
 
+// Every name directly in an opened directory, in order, none left out.
+int tree_each_name(int dirfd, int (*each)(void *arg, const char *name, struct err *e), void *arg,
+                   struct err *e);
+
 // True when `name` is the ID, or begins with it and goes on with neither a letter nor a digit. A
 // byte of 0x80 and above belongs to a letter of some script and counts as one.
 bool tree_name_of_id(const char *name, const char *id);

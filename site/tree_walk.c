@@ -268,3 +268,18 @@ int tree_names(int rootfd, const struct tree_selection *s,
     }
     return rc < 0 ? rc : 0;
 }
+
+int tree_each_name(int dirfd, int (*each)(void *arg, const char *name, struct err *e), void *arg,
+                   struct err *e) {
+    const struct tree_selection all = {.under = "."};
+    AUTO_LEVEL struct level l = {.fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    AUTO_WALK struct walk w = {.s = &all, .dents = must_calloc(1, DENTS_SIZE)};
+    if (l.fd < 0 || names_read(&w, l.fd, false, &l.names) != 0) {
+        return err_sys(e, ERR_IO, errno, "a directory cannot be listed");
+    }
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < l.names.n; i++) {
+        rc = each(arg, l.names.text + l.names.at[i], e);
+    }
+    return rc;
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/escape.h"
+#include "base/fault.h"
+#include "site/receive_private.h"
+
+struct batch *batch_new(uint64_t number) {
+    struct batch *b = must_calloc(1, sizeof *b);
+    b->number = number;
+    b->refusals = (struct buf)BUF_INIT(PROTOCOL_FRAME_MAX - 256);
+    return b;
+}
+
+void batch_free(struct batch *b) {
+    if (b == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        free(b->items[i].path);
+        free(b->items[i].target);
+    }
+    free(b->items);
+    buf_free(&b->refusals);
+    free(b);
+}
+
+static struct item *add_item(struct receiver *r, char kind, const char *path) {
+    struct batch *b = r->batch;
+    if (b->n == b->cap) {
+        b->cap = b->cap == 0 ? 256 : 2 * b->cap;
+        b->items = must_realloc(b->items, b->cap, sizeof *b->items);
+    }
+    b->items[b->n] = (struct item){.kind = kind, .path = must_strdup(path)};
+    return &b->items[b->n++];
+}
+
+static int out_of_turn(struct err *e, const char *what) {
+    return err_set(e, ERR_DATA, "%s out of turn or not well formed", what);
+}
+
+// --- members
+
+static int stage_failed(struct receiver *r, int errnum, struct err *e) {
+    char shown[300];
+    const char *path = r->batch->items[r->batch->n - 1].path;
+    escape_into(shown, sizeof shown, path, strlen(path));
+    return err_sys(e, ERR_IO, errnum, "%s: cannot be written at the destination", shown);
+}
+
+static int begin_file(struct receiver *r, const struct tar_member *m, struct err *e) {
+    char name[STAGE_FILE_NAME];
+    stage_file_name(r->batch->number, r->batch->n - 1, name);
+    int fault = FAULT("stage-write");
+    errno = fault;
+    r->file = fault != 0
+                  ? -1
+                  : openat(r->stage.fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                           (m->mode & 0777) | 0600);
+    r->written = 0;
+    for (size_t i = 0; r->file >= 0 && i < m->n_xattrs; i++) {
+        // The sender sends none where none can be kept; one that is too long is no reason to stop.
+        fsetxattr(r->file, m->xattrs[i].name, m->xattrs[i].value, m->xattrs[i].len, 0);
+    }
+    return r->file < 0 ? stage_failed(r, errno, e) : 0;
+}
+
+static int begin_link(struct receiver *r, const struct tar_member *m, struct err *e) {
+    char name[STAGE_FILE_NAME];
+    stage_file_name(r->batch->number, r->batch->n - 1, name);
+    struct timespec ts[2];
+    stage_times(m->mtime_ns, ts);
+    if (symlinkat(m->target, r->stage.fd, name) != 0) {
+        return stage_failed(r, errno, e);
+    }
+    utimensat(r->stage.fd, name, ts, AT_SYMLINK_NOFOLLOW);
+    if ((r->stage.keeps.flags & KEEP_OWNER) != 0) {
+        fchownat(r->stage.fd, name, m->uid, m->gid, AT_SYMLINK_NOFOLLOW);
+    }
+    return 0;
+}
+
+static int on_member(void *arg, const struct tar_member *m, struct err *e) {
+    struct receiver *r = arg;
+    if (r->batch->n == PROTOCOL_BATCH_ITEMS) {
+        return err_set(e, ERR_LIMIT, "more than %d items in one batch", PROTOCOL_BATCH_ITEMS);
+    }
+    struct item *i = add_item(r, m->type, m->path);
+    i->mode = m->mode;
+    i->uid = m->uid;
+    i->gid = m->gid;
+    i->size = m->size;
+    i->mtime_ns = m->mtime_ns;
+    r->batch->n_members++;
+    if (m->type == TREE_LINK || m->type == TAR_HARD) {
+        i->target = must_strdup(m->target);
+    }
+    return m->type == TREE_FILE   ? begin_file(r, m, e)
+           : m->type == TREE_LINK ? begin_link(r, m, e)
+                                  : 0;
+}
+
+static int on_data(void *arg, uint64_t offset, const uint8_t *data, size_t len, struct err *e) {
+    struct receiver *r = arg;
+    while (len > 0) {
+        ssize_t put = pwrite(r->file, data, len, (off_t)offset);
+        if (put < 0 && errno == EINTR) {
+            continue;
+        }
+        if (put < 0) {
+            return stage_failed(r, errno, e);
+        }
+        data += put;
+        offset += (uint64_t)put;
+        len -= (size_t)put;
+    }
+    r->written = offset;
+    return 0;
+}
+
+static int set_metadata(struct receiver *r, const struct item *i) {
+    const struct stage *s = &r->stage;
+    uint32_t made = ((i->mode & 0777) | 0600) & ~s->umask;
+    struct timespec ts[2];
+    stage_times(i->mtime_ns, ts);
+    bool chowned = (s->keeps.flags & KEEP_OWNER) != 0 && (i->uid != s->uid || i->gid != s->gid);
+    if (chowned && fchown(r->file, i->uid, i->gid) != 0 && errno != EPERM && errno != EINVAL) {
+        return -1;
+    }
+    if ((i->mode != made || chowned) && fchmod(r->file, i->mode) != 0 && errno != EPERM) {
+        return -1;
+    }
+    return futimens(r->file, ts);
+}
+
+static int on_end(void *arg, struct err *e) {
+    struct receiver *r = arg;
+    struct item *i = &r->batch->items[r->batch->n - 1];
+    uint64_t size;
+    if (i->kind != TREE_FILE) {
+        return 0;
+    }
+    if (r->written < i->size && ftruncate(r->file, (off_t)i->size) != 0) {
+        return stage_failed(r, errno, e);
+    }
+    int rc = receive_hash_fd(r, r->file, i->digest, &size, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (size != i->size) {
+        return err_set(e, ERR_RETRY,
+                       "a file reads back with another size than it was written with");
+    }
+    if (set_metadata(r, i) != 0) {
+        return stage_failed(r, errno, e);
+    }
+    int fd = steal_fd(&r->file);
+    return close(fd) == 0 ? 0 : stage_failed(r, errno, e);
+}
+
+// --- frames
+
+// The directories that lead to `under`, made as they are at the source.
+static int make_parents(struct receiver *r, struct err *e) {
+    AUTO_CLOSE int at = path_open(r->rootfd, ".", O_RDONLY | O_DIRECTORY, 0);
+    const char *rest = strcmp(r->under, ".") == 0 ? "" : r->under;
+    for (size_t i = 0; at >= 0 && *rest != 0; i++) {
+        size_t len = strcspn(rest, "/");
+        char name[PATH_COMPONENT_MAX + 1];
+        memcpy(name, rest, len);
+        name[len] = 0;
+        bool made = mkdirat(at, name, 0700) == 0;
+        if (!made && errno != EEXIST) {
+            break;
+        }
+        int next = path_open(at, name, O_RDONLY | O_DIRECTORY, 0);
+        if (next >= 0 && made && i < r->n_parents) {
+            if ((r->stage.keeps.flags & KEEP_OWNER) == 0 ||
+                fchown(next, r->parents[i].uid, r->parents[i].gid) == 0) {
+                fchmod(next, r->parents[i].mode | 0700);
+            }
+        }
+        if (next >= 0 && made && (fsync(next) != 0 || fsync(at) != 0)) {
+            auto_close(&next);
+        }
+        auto_close(&at);
+        at = next;
+        rest += len + (rest[len] == '/');
+    }
+    if (at < 0 || *rest != 0) {
+        char shown[300];
+        return err_sys(e, ERR_FAILED, errno, "%s: cannot be made at the destination",
+                       escape_into(shown, sizeof shown, r->under, strlen(r->under)));
+    }
+    r->parents_there = true;
+    return 0;
+}
+
+int receive_batch(struct receiver *r, const struct frame *f, struct err *e) {
+    struct take t = {.data = f->data, .len = f->len};
+    uint64_t number = take_u64(&t);
+    if (!take_done(&t) || r->batch != NULL || !r->writes || !r->selected ||
+        number != r->next_number) {
+        return out_of_turn(e, "a batch");
+    }
+    int rc = r->parents_there ? 0 : make_parents(r, e);
+    if (r->tar == NULL) {
+        const struct tar_sink sink = {
+            .arg = r, .member = on_member, .data = on_data, .end = on_end};
+        r->tar = tar_reader_new(&sink);
+    }
+    r->next_number++;
+    r->batch = batch_new(number);
+    return rc;
+}
+
+int receive_tar(struct receiver *r, const struct frame *f, struct err *e) {
+    if (r->batch == NULL || r->batch->n != r->batch->n_members) {
+        return out_of_turn(e, "content");
+    }
+    return tar_reader_feed(r->tar, f->data, f->len, e);
+}
+
+int receive_mend(struct receiver *r, const struct frame *f, struct err *e) {
+    struct take t = {.data = f->data, .len = f->len};
+    char path[PATH_REL_MAX + 1];
+    while (r->batch != NULL && t.at < t.len) {
+        struct mend m;
+        take_mend(&t, &m, path);
+        if (t.bad || r->batch->n == PROTOCOL_BATCH_ITEMS) {
+            return out_of_turn(e, "metadata");
+        }
+        struct item *i = add_item(r, 'm', m.path);
+        i->was_type = m.type;
+        i->what = m.what;
+        i->mode = m.mode;
+        i->uid = m.uid;
+        i->gid = m.gid;
+        i->mtime_ns = m.mtime_ns;
+    }
+    return r->batch == NULL ? out_of_turn(e, "metadata") : 0;
+}
+
+static int take_remarks(struct receiver *r, struct take *t, struct err *e) {
+    uint32_t n = take_u32(t);
+    for (uint32_t k = 0; !t->bad && k < n; k++) {
+        uint32_t member = take_u32(t);
+        char what = (char)take_u8(t), type = (char)take_u8(t);
+        uint64_t size = take_u64(t);
+        int64_t mtime_ns = (int64_t)take_u64(t);
+        if (t->bad || member >= r->batch->n_members ||
+            (what != REMARK_VOID && what != REMARK_REPLACE)) {
+            return out_of_turn(e, "a remark");
+        }
+        struct item *i = &r->batch->items[member];
+        i->void_ = i->void_ || what == REMARK_VOID;
+        i->replace = i->replace || what == REMARK_REPLACE;
+        i->was_type = type;
+        i->was_size = size;
+        i->was_mtime_ns = mtime_ns;
+    }
+    return take_done(t) ? 0 : out_of_turn(e, "a commit");
+}
+
+// What was read back must be what the sender has read, before anything is put in place.
+static int check_sum(struct receiver *r, uint64_t count, uint64_t bytes,
+                     const uint8_t promised[HASH_SIZE], struct err *e) {
+    struct batch *b = r->batch;
+    uint8_t digest[HASH_SIZE];
+    uint64_t n = 0;
+    for (size_t k = 0; k < b->n; k++) {
+        const struct item *i = &b->items[k];
+        if (!i->void_) {
+            batch_digest(r->hash, i);
+            b->bytes += i->kind == TREE_FILE ? i->size : 0;
+            n++;
+        }
+    }
+    hash_final(r->hash, digest);
+    if (n != count || b->bytes != bytes || memcmp(digest, promised, HASH_SIZE) != 0) {
+        return err_set(e, ERR_RETRY, "batch %llu reads back different from what was sent",
+                       (unsigned long long)b->number);
+    }
+    return 0;
+}
+
+int receive_commit(struct receiver *r, const struct frame *f, struct err *e) {
+    struct take t = {.data = f->data, .len = f->len};
+    uint8_t digest[HASH_SIZE];
+    uint64_t count = take_u64(&t), bytes = take_u64(&t);
+    take_bytes(&t, digest, sizeof digest);
+    if (t.bad || r->batch == NULL) {
+        return out_of_turn(e, "a commit");
+    }
+    int rc = take_remarks(r, &t, e);
+    rc = rc < 0 ? rc : tar_reader_finish(r->tar, e);
+    rc = rc < 0 ? rc : check_sum(r, count, bytes, digest, e);
+    return rc < 0 ? rc : committer_give(r, STEAL(r->batch), e);
+}
+
+void batch_digest(struct hash *h, const struct item *i) {
+    bool file = i->kind == TREE_FILE;
+    const void *data = file ? (const void *)i->digest : i->target;
+    digest_item(h, i->kind, i->path, data, file ? HASH_SIZE : i->target ? strlen(i->target) : 0);
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "site/receive_private.h"
+
+void place_refuse(struct placer *p, size_t i, const char *class, const char *fmt, ...) {
+    struct refusal x = {.item = (uint32_t)i};
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(x.detail, sizeof x.detail, fmt, ap);
+    va_end(ap);
+    put_u32(&p->batch->refusals, x.item);
+    put_text(&p->batch->refusals, class);
+    put_text(&p->batch->refusals, x.detail);
+    p->batch->n_refusals++;
+    p->batch->items[i].refused = true;
+}
+
+static void refuse_errno(struct placer *p, size_t i, int errnum) {
+    char text[128];
+    const char *said = strerror_r(errnum, text, sizeof text);
+    if (errnum == ELOOP || errnum == ENOTDIR) {
+        place_refuse(p, i, "symlink",
+                     "a symbolic link or file stands in its way at the destination");
+    } else {
+        place_refuse(p, i, "refused", "%s", said);
+    }
+}
+
+void place_touch(struct placer *p, const char *dir) {
+    bool added;
+    strtab_slot(p->touched, dir, strlen(dir), &added);
+    if (added) {
+        ARENA_PUSH(p->arena, p->dirs, p->n_dirs, p->cap_dirs, arena_strdup(p->arena, dir));
+    }
+}
+
+// An owner who is not root needs the right to write; the sender sets the mode at the end anyway.
+static void make_writable(const struct placer *p, int dir) {
+    struct stat st;
+    if (p->r->stage.uid != 0 && fstat(dir, &st) == 0 && st.st_uid == p->r->stage.uid &&
+        (st.st_mode & 0300) != 0300) {
+        fchmod(dir, (st.st_mode & 07777) | 0300);
+    }
+}
+
+// The item's directory, noted as touched. -1 with errno.
+static int parent_of(struct placer *p, const struct item *i, const char **leaf) {
+    int dir = tree_parent_of(&p->parent, i->path, leaf);
+    if (dir >= 0) {
+        make_writable(p, dir);
+        place_touch(p, dir == p->r->rootfd ? "." : p->parent.dir);
+    }
+    return dir;
+}
+
+// True when what stands at the leaf is what the sender has seen there.
+static bool is_as_seen(int dir, const char *leaf, const struct item *i) {
+    struct stat st;
+    struct tree_entry t;
+    if (fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        return false;
+    }
+    tree_entry_of(leaf, &st, &t);
+    return (char)t.type == i->was_type &&
+           (t.type == TREE_DIR || (t.size == i->was_size && t.mtime_ns == i->was_mtime_ns));
+}
+
+// Renames from the staging folder to a place where nothing stands. -1 with errno.
+static int rename_new(int from, const char *name, int dir, const char *leaf) {
+    if (renameat2(from, name, dir, leaf, RENAME_NOREPLACE) == 0) {
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS) {
+        return -1;
+    }
+    struct stat st; // a file system without it, as NFS
+    if (fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return errno == ENOENT ? renameat(from, name, dir, leaf) : -1;
+}
+
+static void place_staged(struct placer *p, size_t k, int dir, const char *leaf) {
+    struct item *i = &p->batch->items[k];
+    char name[STAGE_FILE_NAME];
+    stage_file_name(p->batch->number, k, name);
+    if (!i->replace) {
+        if (rename_new(p->r->stage.fd, name, dir, leaf) == 0) {
+            return;
+        }
+        if (errno != EEXIST) {
+            refuse_errno(p, k, errno);
+            return;
+        }
+        place_refuse(p, k, "appeared", "something appeared there while it was on its way");
+        return;
+    }
+    if (!is_as_seen(dir, leaf, i)) {
+        place_refuse(p, k, "appeared", "what stands there has changed while it was on its way");
+    } else if (i->was_type == TREE_DIR && unlinkat(dir, leaf, AT_REMOVEDIR) != 0) {
+        place_refuse(p, k, "occupied", "a directory that is not empty stands in its place");
+    } else if (renameat(p->r->stage.fd, name, dir, leaf) != 0) {
+        refuse_errno(p, k, errno);
+    }
+}
+
+// The first name of a hard link is in place already, or comes from an earlier batch or run.
+static void place_hard(struct placer *p, size_t k, int dir, const char *leaf) {
+    struct item *i = &p->batch->items[k];
+    char name[STAGE_FILE_NAME];
+    struct stat st;
+    const char *first;
+    stage_file_name(p->batch->number, k, name);
+    int other = tree_parent_of(&p->other, i->target, &first);
+    if (other < 0 || linkat(other, first, p->r->stage.fd, name, 0) != 0) {
+        refuse_errno(p, k, errno);
+        return;
+    }
+    struct tree_entry t = {0};
+    if (fstatat(p->r->stage.fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        tree_entry_of(name, &st, &t);
+    }
+    // Another time than promised: the first name was refused, or somebody has replaced it.
+    if (t.type != TREE_FILE || i->mtime_ns - i->mtime_ns % (int64_t)p->r->stage.keeps.mtime_ns !=
+                                   t.mtime_ns - t.mtime_ns % (int64_t)p->r->stage.keeps.mtime_ns) {
+        place_refuse(p, k, "refused", "what it is a hard link to is not what stands there");
+        return;
+    }
+    place_staged(p, k, dir, leaf);
+}
+
+static void place_dir(struct placer *p, size_t k, int dir, const char *leaf) {
+    struct item *i = &p->batch->items[k];
+    struct stat st;
+    if (i->replace && (!is_as_seen(dir, leaf, i) || i->was_type == TREE_DIR)) {
+        place_refuse(p, k, "appeared", "what stands there has changed while it was on its way");
+        return;
+    }
+    if (i->replace && unlinkat(dir, leaf, 0) != 0) {
+        refuse_errno(p, k, errno);
+        return;
+    }
+    if (mkdirat(dir, leaf, 0700) == 0) {
+        return;
+    }
+    int errnum = errno;
+    if (errnum == EEXIST && fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISDIR(st.st_mode)) {
+        return; // somebody else has made it: that is as good
+    }
+    refuse_errno(p, k, errnum == EEXIST ? ENOTDIR : errnum);
+}
+
+int place_member(struct placer *p, size_t i, struct err *e) {
+    const char *leaf;
+    (void)e;
+    int dir = parent_of(p, &p->batch->items[i], &leaf);
+    if (dir < 0) {
+        refuse_errno(p, i, errno);
+        return 0;
+    }
+    switch (p->batch->items[i].kind) {
+    case TREE_DIR:
+        place_dir(p, i, dir, leaf);
+        break;
+    case TAR_HARD:
+        place_hard(p, i, dir, leaf);
+        break;
+    default:
+        place_staged(p, i, dir, leaf);
+    }
+    return 0;
+}
+
+// --- mends
+
+// There is no chmod that neither follows a link nor needs the right to read, but through /proc.
+static int chmod_leaf(int dir, const char *leaf, mode_t mode) {
+    AUTO_CLOSE int fd = openat(dir, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0) {
+        return fchmod(fd, mode);
+    }
+    fd = openat(dir, leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        return -1;
+    }
+    if (S_ISLNK(st.st_mode)) {
+        errno = ELOOP;
+        return -1;
+    }
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return chmod(path, mode);
+}
+
+static int mend(const struct item *i, int dir, const char *leaf) {
+    struct timespec ts[2];
+    stage_times(i->mtime_ns, ts);
+    if ((i->what & MEND_OWNER) != 0 &&
+        fchownat(dir, leaf, i->uid, i->gid, AT_SYMLINK_NOFOLLOW) != 0) {
+        return -1;
+    }
+    if ((i->what & MEND_MODE) != 0 && i->was_type != TREE_LINK &&
+        chmod_leaf(dir, leaf, i->mode) != 0) {
+        return -1;
+    }
+    return (i->what & MEND_TIME) == 0 ? 0 : utimensat(dir, leaf, ts, AT_SYMLINK_NOFOLLOW);
+}
+
+int place_mend(struct placer *p, size_t k, struct err *e) {
+    struct item *i = &p->batch->items[k];
+    struct tree_entry t;
+    struct stat st;
+    const char *leaf;
+    (void)e;
+    int dir = tree_parent_of(&p->parent, i->path, &leaf);
+    if (dir < 0 || fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        refuse_errno(p, k, errno);
+        return 0;
+    }
+    tree_entry_of(i->path, &st, &t);
+    if ((char)t.type != i->was_type) {
+        place_refuse(p, k, "appeared", "what stands there has changed while it was on its way");
+    } else if (mend(i, dir, leaf) != 0) {
+        refuse_errno(p, k, errno);
+    } else if (t.type == TREE_DIR) {
+        place_touch(p, i->path);
+    }
+    return 0;
+}

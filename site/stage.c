@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site/stage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "site/tree_name.h"
+
+// A folder without a lock is of somebody who died before, or who is just making it.
+#define MAKING_NS INT64_C(600000000000)
+#define PROBE "probe"
+#define STRANGER 61234 // neither owner nor group of anything, and mapped in most user namespaces
+
+void stage_name(const uint8_t nonce[PROTOCOL_NONCE], char out[STAGE_NAME_MAX]) {
+    size_t at = (size_t)snprintf(out, STAGE_NAME_MAX, "%s", TREE_OWN_PREFIX);
+    for (size_t i = 0; i < PROTOCOL_NONCE; i++, at += 2) {
+        snprintf(out + at, STAGE_NAME_MAX - at, "%02x", nonce[i]);
+    }
+}
+
+void stage_file_name(uint64_t batch, size_t member, char out[STAGE_FILE_NAME]) {
+    snprintf(out, STAGE_FILE_NAME, "%llx-%zx", (unsigned long long)batch, member);
+}
+
+void stage_times(int64_t mtime_ns, struct timespec out[2]) {
+    int64_t ns = mtime_ns % 1000000000;
+    ns += ns < 0 ? 1000000000 : 0;
+    out[0] = (struct timespec){.tv_nsec = UTIME_OMIT};
+    out[1] = (struct timespec){.tv_sec = (mtime_ns - ns) / 1000000000, .tv_nsec = ns};
+}
+
+// --- the dead
+
+static void sweep_one(int rootfd, const char *name) {
+    struct stat st;
+    AUTO_CLOSE int dir = openat(rootfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0 || fstat(dir, &st) != 0) {
+        return;
+    }
+    AUTO_CLOSE int lock = openat(dir, "lock", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (lock < 0) {
+        int64_t age = clock_wall_ns() - (int64_t)st.st_mtim.tv_sec * 1000000000;
+        if (errno == ENOENT && age > MAKING_NS) {
+            path_remove_tree(rootfd, name);
+        }
+        return;
+    }
+    if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
+        path_remove_tree(rootfd, name);
+    }
+}
+
+static int sweep_name(void *arg, const char *name, struct err *e) {
+    struct stage *s = arg;
+    (void)e;
+    if (tree_name_is_own(name) && strcmp(name, s->name) != 0) {
+        sweep_one(s->rootfd, name);
+    }
+    return 0;
+}
+
+// --- what is kept
+
+// The coarsest unit among those of file systems that explains what became of `wanted`.
+static uint64_t granularity(int64_t wanted, int64_t became) {
+    static const int64_t units[] = {1, 100, 1000, 1000000, 1000000000, 2000000000};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (wanted - wanted % units[i] == became) {
+            return (uint64_t)units[i];
+        }
+    }
+    return 2000000000;
+}
+
+static void probe_metadata(struct stage *s, int fd) {
+    struct stat st;
+    const int64_t when = INT64_C(1000000001123456789);
+    struct timespec ts[2];
+    stage_times(when, ts);
+    if (futimens(fd, ts) == 0 && fstat(fd, &st) == 0) {
+        int64_t now = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+        s->keeps.mtime_ns = granularity(when, now);
+    }
+    if (fchmod(fd, 0640) == 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0640 &&
+        fchmod(fd, 0600) == 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0600) {
+        s->keeps.flags |= KEEP_MODE;
+    }
+    if (fsetxattr(fd, "user.mvimig", "1", 1, 0) == 0) {
+        s->keeps.flags |= KEEP_XATTR;
+    }
+    if (fchown(fd, STRANGER, STRANGER) == 0 && fstat(fd, &st) == 0 && st.st_uid == STRANGER &&
+        st.st_gid == STRANGER) {
+        s->keeps.flags |= KEEP_OWNER;
+    }
+}
+
+static int probe(struct stage *s, struct err *e) {
+    struct stat st;
+    AUTO_CLOSE int fd = openat(s->fd, PROBE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0777);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        return err_sys(e, ERR_IO, errno, "no file can be made in %s", s->name);
+    }
+    s->umask = 0777 & ~st.st_mode;
+    s->uid = st.st_uid;
+    s->gid = st.st_gid;
+    s->keeps = (struct keeps){.mtime_ns = 2000000000};
+    if (linkat(s->fd, PROBE, s->fd, PROBE "-2", 0) == 0) {
+        s->keeps.flags |= KEEP_LINKS;
+        unlinkat(s->fd, PROBE "-2", 0);
+    }
+    if (symlinkat(PROBE, s->fd, PROBE "-3") == 0) {
+        s->keeps.flags |= KEEP_SYMLINKS;
+        unlinkat(s->fd, PROBE "-3", 0);
+    }
+    probe_metadata(s, fd);
+    unlinkat(s->fd, PROBE, 0);
+    return 0;
+}
+
+void stage_guess(struct keeps *keeps) {
+    *keeps = (struct keeps){.flags = KEEP_MODE | KEEP_XATTR | KEEP_LINKS | KEEP_SYMLINKS};
+    if (geteuid() == 0) {
+        keeps->flags |= KEEP_OWNER;
+    }
+}
+
+// --- the folder
+
+static int make(struct stage *s, struct err *e) {
+    int fault = FAULT("stage-make");
+    if (fault != 0 || mkdirat(s->rootfd, s->name, 0700) != 0) {
+        return err_sys(e, ERR_IO, fault != 0 ? fault : errno,
+                       "no folder can be made in the destination's data directory; give user %u "
+                       "the right to write there",
+                       (unsigned)geteuid());
+    }
+    s->fd = openat(s->rootfd, s->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    s->lock = s->fd < 0 ? -1 : openat(s->fd, "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (s->lock < 0) {
+        return err_sys(e, ERR_IO, errno, "%s: cannot be set up", s->name);
+    }
+    struct stat st;
+    if ((flock(s->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) ||
+        fstat(s->lock, &st) != 0 || st.st_nlink == 0) {
+        return err_set(e, ERR_RETRY, "%s: taken for a dead one's and removed", s->name);
+    }
+    return 0;
+}
+
+int stage_open(struct stage *s, int rootfd, const uint8_t nonce[PROTOCOL_NONCE], struct err *e) {
+    s->rootfd = rootfd;
+    stage_name(nonce, s->name);
+    int rc = make(s, e);
+    rc = rc < 0 ? rc : probe(s, e);
+    if (rc < 0) {
+        return rc;
+    }
+    struct err ignored = {0}; // what is left lying is tried again by the next session
+    tree_each_name(rootfd, sweep_name, s, &ignored);
+    return 0;
+}
+
+void stage_close(struct stage *s) {
+    if (s->fd >= 0) {
+        auto_close(&s->fd);
+        path_remove_tree(s->rootfd, s->name);
+    }
+    auto_close(&s->lock);
+}

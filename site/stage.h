@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The receiver's staging folder: ".mvimig-staging-NONCE" directly in the root, so that everything
+// in it can be renamed into place. It lives as long as the session; its file "lock" is held with
+// flock(2), by which the folders that dead receivers left are told from those of living ones.
+#pragma once
+
+#include <time.h>
+
+#include "site/protocol.h"
+
+#define STAGE_NAME_MAX 64
+
+struct stage {
+    int rootfd; // borrowed
+    int fd, lock;
+    char name[STAGE_NAME_MAX];
+    struct keeps keeps; // what the file system was seen to keep
+    uint32_t umask;     // permission bits that a new file does not get
+    uint32_t uid, gid;  // of a new file
+};
+#define STAGE_INIT                                                                                 \
+    { .rootfd = -1, .fd = -1, .lock = -1 }
+
+// Makes it, removes those of the dead, and tries out what the file system keeps.
+int stage_open(struct stage *s, int rootfd, const uint8_t nonce[PROTOCOL_NONCE], struct err *e);
+// What can be said of a root that may only be read.
+void stage_guess(struct keeps *keeps);
+// Removes it with all that is in it.
+void stage_close(struct stage *s);
+void stage_name(const uint8_t nonce[PROTOCOL_NONCE], char out[STAGE_NAME_MAX]);
+
+// One file of a batch on its way in: a name, a descriptor, and what was written.
+#define STAGE_FILE_NAME 40
+void stage_file_name(uint64_t batch, size_t member, char out[STAGE_FILE_NAME]);
+// For utimensat: the time of last access as it is, and this time of change.
+void stage_times(int64_t mtime_ns, struct timespec out[2]);
