@@ -102,15 +102,17 @@ static struct plan *plan_of_workers(void) {
     return p;
 }
 
-// Positions run from 0 without a gap, so that the last end says all.
-static void check_acknowledged(int fd, const struct plan *p, const uint64_t *told) {
+// Positions run from 0 without a gap, so that the last end says all. A kill may leave one batch of
+// each step recorded that nobody was told of, and there are at most two kills between checks.
+static void check_acknowledged(int fd, const struct plan *p, uint64_t *told) {
     struct err e = {0};
     struct journal *j = reopen(fd);
     for (size_t i = 0; i < WORKERS; i++) {
         uint64_t end = 0;
         OK(journal_batches(j, &p->steps[i], keep_end, &end, &e), e);
         assert_true(end >= told[i]);
-        assert_true(end <= told[i] + 1);
+        assert_true(end <= told[i] + 2);
+        told[i] = end;
     }
     journal_close(j);
 }
