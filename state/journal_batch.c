@@ -29,7 +29,7 @@ static int batch_insert(struct journal *j, const struct batch_args *a, const str
 
 static int batch_apply(struct journal *j, void *arg, struct err *e) {
     const struct batch_args *a = arg;
-    struct step_row step;
+    struct step_row step = {0};
     int rc = step_find_attempt(j, a->step, a->attempt, &step, e);
     if (rc == 0) {
         rc = batch_insert(j, a, &step, e);
@@ -105,7 +105,7 @@ struct forget_args {
 
 static int batches_forget_apply(struct journal *j, void *arg, struct err *e) {
     const struct plan_step *s = ((const struct forget_args *)arg)->step;
-    struct step_row step;
+    struct step_row step = {0};
     int rc = step_find(j, s, &step, e);
     if (rc == 0) {
         rc = batches_forget(j, &step, e);

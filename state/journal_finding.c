@@ -54,7 +54,7 @@ struct flush_args {
 
 static int flush_apply(struct journal *j, void *arg, struct err *e) {
     const struct flush_args *a = arg;
-    struct step_row step;
+    struct step_row step = {0};
     int rc = step_find_attempt(j, a->step, a->attempt, &step, e);
     return rc == 0 ? findings_write(j, a->step, &step, a->attempt, a->findings, e) : rc;
 }

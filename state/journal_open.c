@@ -81,7 +81,7 @@ static int journal_open_at(struct journal *j, int workdir_fd, struct err *e) {
     int rc = journal_enter(j, workdir_fd, JOURNAL_NAME, e);
     if (rc == 0 && journal_open_db(j, e) != 0) {
         // Whatever it was, a caller of journal_open hears of the journal.
-        rc = err_wrap(e, "%s", j->path);
+        err_wrap(e, "%s", j->path);
         rc = e->code = ERR_JOURNAL;
     }
     return rc == 0 ? writer_start(j, e) : rc;

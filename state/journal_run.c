@@ -143,21 +143,20 @@ int journal_event(struct journal *j, const char *kind, const char *step_id, cons
     return WRITER_RUN(j, event_apply, &args, e);
 }
 
-struct head_args {
-    char *out;
-    size_t size;
-};
-
 static int head_read(struct journal *j, void *arg, struct err *e) {
     (void)e;
-    const struct head_args *a = arg;
-    char hex[HASH_HEX];
-    hash_hex(j->chain.hash, hex);
-    snprintf(a->out, a->size, "seq=%" PRId64 " sha256=%s", j->chain.seq, hex);
+    struct chain *head = arg;
+    *head = j->chain;
     return 0;
 }
 
 int journal_head(struct journal *j, char *out, size_t size, struct err *e) {
-    struct head_args args = {out, size};
-    return WRITER_READ(j, head_read, &args, e);
+    struct chain head = CHAIN_START;
+    char hex[HASH_HEX];
+    int rc = WRITER_READ(j, head_read, &head, e);
+    if (rc == 0) {
+        hash_hex(head.hash, hex);
+        snprintf(out, size, "seq=%" PRId64 " sha256=%s", head.seq, hex);
+    }
+    return rc;
 }

@@ -77,7 +77,7 @@ struct begin_args {
 
 static int step_begin(struct journal *j, void *arg, struct err *e) {
     struct begin_args *a = arg;
-    struct step_row step;
+    struct step_row step = {0};
     int rc = step_find(j, a->step, &step, e);
     if (rc == 0) {
         rc = step_may_begin(j, &step, e);
@@ -115,7 +115,7 @@ struct reset_args {
 // What is sent back on purpose is done again from its start.
 static int step_reset(struct journal *j, void *arg, struct err *e) {
     const struct reset_args *a = arg;
-    struct step_row step;
+    struct step_row step = {0};
     int rc = step_find(j, a->step, &step, e);
     if (rc == 0 && step.state == STEP_RUNNING) {
         rc = err_set(e, ERR_FAILED, "it is running");

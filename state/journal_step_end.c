@@ -46,7 +46,7 @@ static int end_attempt(struct journal *j, const struct end_args *a, const struct
 
 static int step_end(struct journal *j, void *arg, struct err *e) {
     const struct end_args *a = arg;
-    struct step_row step;
+    struct step_row step = {0};
     struct stamp now = stamp_now();
     int rc = step_find_attempt(j, a->step, a->attempt, &step, e);
     if (rc == 0) {
