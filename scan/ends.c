@@ -116,13 +116,12 @@ static int accounts_read(struct mongo *session, const struct model_collection *c
     return rc;
 }
 
-static int accounts_all(struct scan_state *s, struct strtab *names, const char **where,
-                        struct err *e) {
+static int accounts_all(struct scan_state *s, struct strtab *names, bool *any, struct err *e) {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < s->m->n_collections; i++) {
         const struct model_collection *c = &s->m->collections[i];
         if (c->class == MODEL_ACCOUNTS) {
-            *where = c->name;
+            *any = true;
             rc = accounts_read(s->destination, c, names, e);
             // Accounts that go along are known by the time anybody asks for them.
             if (rc == 0 && scan_takes(s, c)) {
@@ -170,9 +169,9 @@ int scan_unknown_owners(struct scan_state *s, struct err *e) {
         return 0;
     }
     AUTO_STRTAB struct strtab *known = strtab_new();
-    const char *where = NULL;
-    int rc = accounts_all(s, known, &where, e);
-    if (rc < 0 || !where) {
+    bool any = false;
+    int rc = accounts_all(s, known, &any, e);
+    if (rc < 0 || !any) {
         return rc;
     }
     struct owner_use *owners = NULL;
@@ -181,7 +180,7 @@ int scan_unknown_owners(struct scan_state *s, struct err *e) {
         char count[HUMAN_TEXT], detail[HUMAN_TEXT + 16];
         (void)snprintf(detail, sizeof detail, "%s object%s", human_count(owners[i].objects, count),
                        owners[i].objects == 1 ? "" : "s");
-        rc = scan_report(s, FINDING_UNKNOWN_OWNER, where, owners[i].owner, detail, e);
+        rc = scan_report(s, FINDING_UNKNOWN_OWNER, "", owners[i].owner, detail, e);
     }
     return rc;
 }

@@ -15,8 +15,9 @@ struct scan_cutter {
     struct arena *arena;
     struct cut_limits limits;
     struct cut_state state;
-    uint64_t average, weight;
-    uint64_t documents; // of the range that is open
+    uint64_t stored, bytes; // documents and bytes by the server's statistics
+    uint64_t weight;        // of a document, for the cuts
+    uint64_t documents;     // of the range that is open
     const char *from;
     struct inv_range *ranges;
     size_t n, cap;
@@ -37,17 +38,19 @@ struct scan_cutter *scan_cutter_new(struct arena *a, uint64_t documents, uint64_
     struct scan_cutter *c = must_calloc(1, sizeof *c);
     c->arena = a;
     c->limits = (struct cut_limits){.bytes = RANGE_BYTES, .items = RANGE_DOCUMENTS};
-    c->average = documents > 0 ? bytes / documents : 0;
-    c->weight = power_of_two(c->average);
+    c->stored = documents > 0 ? documents : 1;
+    c->bytes = bytes;
+    c->weight = power_of_two(bytes / c->stored);
     return c;
 }
 
 static void cutter_close(struct scan_cutter *c, const char *to) {
     ARENA_PUSH(c->arena, c->ranges, c->n, c->cap,
-               (struct inv_range){.from_id = c->from,
-                                  .to_id = to,
-                                  .documents = c->documents,
-                                  .bytes = c->documents * c->average});
+               (struct inv_range){
+                   .from_id = c->from,
+                   .to_id = to,
+                   .documents = c->documents,
+                   .bytes = (uint64_t)((unsigned __int128)c->documents * c->bytes / c->stored)});
     c->from = to;
     c->documents = 0;
 }
