@@ -205,6 +205,15 @@ static void collect_excepts(struct compiling *c, const char *under, struct excep
     }
 }
 
+static bool is_work_folder(const struct compiling *c, const char *path) {
+    for (size_t i = 0; i < c->m->n_work_folders; i++) {
+        if (strcmp(c->m->work_folders[i], path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void rest_step(struct compiling *c, const char *id, const char *under,
                       const struct inv_count *count) {
     struct excepts x = {0};
@@ -223,11 +232,8 @@ static void loose_step(struct compiling *c, const struct inv_count *count) {
     collect_excepts(c, ".", &x);
     for (size_t i = 0; i < x.n; i++) {
         size_t len = strcspn(x.items[i], "/");
-        bool whole = false;
-        for (size_t k = 0; k < c->m->n_work_folders; k++) {
-            whole = whole || strcmp(c->m->work_folders[k], x.items[i]) == 0;
-        }
-        x.items[i] = whole ? x.items[i] : arena_strndup(c->arena, x.items[i], len);
+        x.items[i] =
+            is_work_folder(c, x.items[i]) ? x.items[i] : arena_strndup(c->arena, x.items[i], len);
     }
     reduce_excepts(&x);
     struct plan_step *s = file_step(c, KIND_FILE_BATCH, "files/loose", ".", count);
@@ -241,7 +247,7 @@ static void rest_steps(struct compiling *c) {
     bool has_loose = false;
     for (size_t i = 0; i < c->inv->n_rest; i++) {
         const struct inv_rest *r = &c->inv->rest[i];
-        if (!takes_directory(c, r->top)) {
+        if (!takes_directory(c, r->top) || is_work_folder(c, r->top)) {
             continue;
         }
         if (strcmp(r->top, ".") != 0 && is_utf8(r->top)) {

@@ -73,9 +73,8 @@ static bool is_of_user(const struct covered *v, const char *path) {
 }
 
 static bool needs_step(const struct covered *v, const char *path) {
-    return path_relative_ok(path) && escape_is_utf8(path, strlen(path)) &&
-           strchr(path, '/') != NULL && !is_of_user(v, path) && !is_in_tree(v, path) &&
-           !is_in_file_set(v, path);
+    return path_relative_ok(path) && escape_is_utf8(path, strlen(path)) && !is_of_user(v, path) &&
+           !is_in_tree(v, path) && !is_in_file_set(v, path);
 }
 
 static size_t directory_length(const char *path) {
@@ -128,7 +127,8 @@ static void directory_step(struct compiling *c, const struct named_path *paths, 
             paths[i].count,
         };
     }
-    entry_steps(c, "paths", arena_strndup(c->scratch, paths[0].path, len - 1), entries, kept);
+    const char *dir = len == 0 ? "." : arena_strndup(c->scratch, paths[0].path, len - 1);
+    entry_steps(c, "paths", dir, entries, kept);
 }
 
 void path_steps(struct compiling *c) {

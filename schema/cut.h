@@ -7,7 +7,8 @@
 
 // Where a sorted list of IDs is cut into batches: true when a batch ends before this ID. Decided by
 // the ID and its own weight alone up to twice the target, so that one object more or less changes
-// one batch; from there on more IDs are cuts, and at four times the target a batch ends in any case.
+// one batch; from there on more IDs are cuts, and at four times the target a batch ends in any
+// case.
 //
 // Calling sequence: a zeroed state, then one call for each ID in order; the state counts the ID,
 // and starts anew where it answers true. A batch is never empty: the first ID is never a cut.

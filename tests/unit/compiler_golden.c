@@ -2,8 +2,9 @@
 // Every tests/golden/NAME.scope is compiled with its inventory and compared with NAME.plan.yaml.
 // UPDATE_GOLDEN=1 writes the plans anew; read the difference before it is committed.
 //
-// A scope file: inventory* (the name before .inventory.yaml), server, users, projects, excludes,
-// files_only, with, no_follow, on_conflict, name, pass, base; error: a part of the expected text.
+// A scope file: inventory* and schema (names before .inventory.yaml and .schema.yaml), server,
+// users, projects, excludes, files_only, with, no_follow, on_conflict, name, pass, base; error: a
+// part of the expected text.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -67,8 +68,8 @@ static bool listed(const struct scope_list *list, const char *word) {
 
 static void read_scope(struct golden *g, struct fields *f, const struct ynode *root) {
     static const char *const keys[] = {
-        "inventory", "server",      "users", "projects", "excludes", "with", "files_only",
-        "no_follow", "on_conflict", "name",  "pass",     "base",     "error"};
+        "inventory",  "schema",    "server",      "users", "projects", "excludes", "with",
+        "files_only", "no_follow", "on_conflict", "name",  "pass",     "base",     "error"};
     assert_true(fields_mapping(f, root, "the scope", keys, sizeof keys / sizeof *keys));
     struct scope_list with = list_of(f, root, "with"), base = list_of(f, root, "base");
     g->scope = (struct scope){
@@ -91,6 +92,18 @@ static void read_scope(struct golden *g, struct fields *f, const struct ynode *r
     g->error = fields_text(f, root, "error", false);
 }
 
+// The schema that a scope names, else the built-in one.
+static struct model *read_schema(const char *schema, struct err *e) {
+    struct model *m = NULL;
+    size_t len = 0;
+    AUTO_FREE char *name = schema != NULL ? must_sprintf("%s.schema.yaml", schema) : NULL;
+    AUTO_FREE char *text = schema != NULL ? read_file(name, &len) : NULL;
+    if (model_read(name, text, len, &m, e) != 0) {
+        fail_msg("%s", e->text);
+    }
+    return m;
+}
+
 static void load(struct golden *g, const char *file) {
     size_t len = 0;
     struct err e = {0};
@@ -104,7 +117,7 @@ static void load(struct golden *g, const char *file) {
     read_scope(g, &f, root);
     char *name = must_sprintf("%s.inventory.yaml", fields_text(&f, root, "inventory", true));
     assert_string_equal(e.text, "");
-    assert_int_equal(model_read(NULL, NULL, 0, &g->model, &e), 0);
+    g->model = read_schema(fields_text(&f, root, "schema", false), &e);
     text = read_file(name, &len);
     assert_non_null(text);
     if (inventory_read(g->model, name, text, len, &g->inventory, &e) != 0) {
@@ -203,7 +216,7 @@ static void test_same_bytes(void **state) {
     struct err e = {0};
     struct buf first = BUF_INIT(FILE_MAX), again = BUF_INIT(FILE_MAX);
     (void)state;
-    load(&g, "users.scope");
+    load(&g, "user-bob.scope");
     assert_int_equal(make(&g, &first, &e), 0);
     int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (size_t i = 0; i < sizeof locales / sizeof *locales; i++) {
