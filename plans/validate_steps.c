@@ -121,6 +121,7 @@ static const struct set_ref *check_set_of(struct step_check *x) {
         ARENA_PUSH(c->scratch, refs->items, refs->n, refs->cap, (struct set_ref){0});
         ref_make(c, s->set, &refs->items[*slot]);
     }
+    MUST(*slot < refs->n && refs->items != NULL);
     const struct set_ref *ref = &refs->items[*slot];
     s->sets = ref->sets;
     s->n_sets = ref->n;

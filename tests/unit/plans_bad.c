@@ -53,8 +53,9 @@ static void refuses_what_is_no_plan(void **state) {
         {"mvimig: 1\nx: !!str a\n", "p:2: tags (!) are not accepted"},
         {"mvimig: 1\nname: \"a\\0b\"\n", "p:2: a zero byte"},
         {"mvimig: 1\nname: \xFF\n", "p:2: "}, // not UTF-8
-        {"mvimig: 1\nname: \"a\n", "p:3: "},  // a quote that never ends
-        {"mvimig: 1\n\tname: a\n", "p:2: "},  // a tab for blanks
+        {"mvimig: 1 # a\xE2\x80\xA8name: b\n", "p:1: a line separator has to be"},
+        {"mvimig: 1\nname: \"a\n", "p:3: "}, // a quote that never ends
+        {"mvimig: 1\n\tname: a\n", "p:2: "}, // a tab for blanks
         {PLAN_HEAD SETS, "key \"steps\" is missing; the file may be cut short"},
         {PLAN_HEAD SETS "steps:\n", "p:9: steps has to be a list; `steps: []` if there are none"},
     };

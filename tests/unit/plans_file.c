@@ -141,6 +141,23 @@ static void reads_the_manual(void **state) {
     assert_int_equal(step_of(p, "restore/DataSetFiles/0001")->n_deps, 4);
 }
 
+// Comments are found by line, whatever ends the lines.
+static void keeps_comments(void **state) {
+    (void)state;
+    AUTO_PLAN struct plan *p = plan_of(
+        "# top\n#\n#  two\n" PLAN_HEAD "# one\r# two\r\n"
+        "sets:\n  \"s # 1\":  # of the set\n    - \"x # y\"   #no blank\n    - 'it''s # z'\n"
+        "    - it's#one # last\n  t: [a, b] # of both\nsteps:\n"
+        "  # a line of its own\n  - {id: d, kind: dump, collection: D, set: \"s # 1\"} # step\n");
+    assert_string_equal(p->comment, "top\n\n two");
+    assert_string_equal(p->sets[0].comment, "of the set");
+    assert_string_equal(p->sets[0].id_comments[0], "no blank");
+    assert_null(p->sets[0].id_comments[1]);
+    assert_string_equal(p->sets[0].id_comments[2], "last");
+    assert_string_equal(p->sets[1].comment, "of both");
+    assert_string_equal(p->steps[0].comment, "step");
+}
+
 // What the fuzzer begins with is accepted, so that it gets past the reader.
 static void reads_the_corpus(void **state) {
     (void)state;
@@ -194,6 +211,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(refuses_an_empty_file, make_place, remove_place),
         cmocka_unit_test(survives_any_cut),
         cmocka_unit_test(reads_the_manual),
+        cmocka_unit_test(keeps_comments),
         cmocka_unit_test(reads_the_corpus),
         cmocka_unit_test(names_every_key),
     };

@@ -148,6 +148,21 @@ static void edits_that_change_their_steps(void **state) {
     assert_edits(rows, N_ROWS(rows));
 }
 
+// How IDs are cut into the sets that one step names does not matter, nor that one stands in two.
+static void cuts(void **state) {
+    (void)state;
+    struct pieces one = original, two = original;
+    one.set1 = "  a/d/1: [\"x\", \"y\"]\n";
+    two.set1 = "  a/d/1: [\"x\", \"z\", \"y\"]\n";
+    two.set2 = "  a/d/2: [\"z\"]\n";
+    one.files = two.files = "";
+    one.dump1 = two.dump1 = "  - {id: dump/F/1, kind: dump, collection: F, set: a/d/}\n";
+    one.restore1 = two.restore1 = "  - {id: restore/F/1, kind: restore, from: dump/F/1}\n";
+    AUTO_PLAN struct plan *a = put_together(&one);
+    AUTO_PLAN struct plan *b = put_together(&two);
+    assert_changes(a, b, "", "cuts");
+}
+
 // The order of excludes and excepts does not matter, that of fix-ups does.
 static void orders(void **state) {
     (void)state;
@@ -200,6 +215,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(edits_that_change_nothing),
         cmocka_unit_test(edits_that_change_their_steps),
+        cmocka_unit_test(cuts),
         cmocka_unit_test(orders),
         cmocka_unit_test(hashes_are_stable),
         cmocka_unit_test(digests_are_of_the_bytes),
