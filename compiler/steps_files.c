@@ -70,11 +70,12 @@ static void entry_set(struct compiling *c, const char *kind, const char *dir, si
         sum.files += entries[i].count.files;
         sum.bytes += entries[i].count.bytes;
     }
-    const char *name =
-        arena_printf(c->arena, "%s/%s/%04zu", kind, name_path(c->scratch, dir), number);
+    bool top = strcmp(dir, ".") == 0;
+    const char *part = top ? "" : arena_printf(c->scratch, "/%s", name_path(c->scratch, dir));
+    const char *name = arena_printf(c->arena, "%s%s/%04zu", kind, part, number);
     const char *comment =
-        arena_printf(c->arena, "%zu of %s, %s, %s", n, dir, count_of(c->arena, sum.files, "files"),
-                     human_bytes(sum.bytes, bytes));
+        arena_printf(c->arena, "%zu of %s, %s, %s", n, top ? "the data directory" : dir,
+                     count_of(c->arena, sum.files, "files"), human_bytes(sum.bytes, bytes));
     set_add(c, name, comment, ids, comments, n);
     struct plan_step *s = file_step(c, KIND_FILE_BATCH, arena_printf(c->arena, "files/%s", name),
                                     arena_strdup(c->arena, dir), &sum);
@@ -227,13 +228,17 @@ static void rest_step(struct compiling *c, const char *id, const char *under,
 
 // Loose files, and with them directories whose names no plan can hold. `except` names directories
 // at the top as a whole.
-static void loose_step(struct compiling *c, const struct inv_count *count) {
+static void loose_step(struct compiling *c, const struct inv_count *count,
+                       const struct named_entry *whole_tops, size_t n_whole) {
     struct excepts x = {0};
     collect_excepts(c, ".", &x);
     for (size_t i = 0; i < x.n; i++) {
         size_t len = strcspn(x.items[i], "/");
         x.items[i] =
             is_work_folder(c, x.items[i]) ? x.items[i] : arena_strndup(c->arena, x.items[i], len);
+    }
+    for (size_t i = 0; i < n_whole; i++) {
+        add_except(c, &x, whole_tops[i].name);
     }
     reduce_excepts(&x);
     struct plan_step *s = file_step(c, KIND_FILE_BATCH, "files/loose", ".", count);
@@ -242,25 +247,39 @@ static void loose_step(struct compiling *c, const struct inv_count *count) {
     s->on_conflict = step_policy(c, CONFLICT_KEEP);
 }
 
+// Other steps, or the tool itself, have their part of this directory.
+static bool is_shared(struct compiling *c, const char *top) {
+    struct excepts x = {0};
+    collect_excepts(c, top, &x);
+    return x.n > 0;
+}
+
+// A directory at the top that is nobody else's goes whole, as an entry of the data directory: then
+// its own mode and time go along, and an empty one is not lost.
 static void rest_steps(struct compiling *c) {
+    struct named_entry *whole = arena_alloc(c->scratch, (c->inv->n_rest + 1) * sizeof *whole);
     struct inv_count loose = {0};
     bool has_loose = false;
+    size_t n = 0;
     for (size_t i = 0; i < c->inv->n_rest; i++) {
         const struct inv_rest *r = &c->inv->rest[i];
         if (!takes_directory(c, r->top) || is_work_folder(c, r->top)) {
             continue;
         }
-        if (strcmp(r->top, ".") != 0 && is_utf8(r->top)) {
-            const char *name = name_component(c->scratch, r->top);
-            rest_step(c, arena_printf(c->arena, "files/rest/%s", name), r->top, &r->count);
-        } else if (c->scope->server) {
-            has_loose = true;
+        if (strcmp(r->top, ".") == 0 || !is_utf8(r->top)) {
+            has_loose = has_loose || c->scope->server;
             loose.files += r->count.files;
             loose.bytes += r->count.bytes;
+        } else if (is_shared(c, r->top)) {
+            const char *name = name_component(c->scratch, r->top);
+            rest_step(c, arena_printf(c->arena, "files/rest/%s", name), r->top, &r->count);
+        } else {
+            whole[n++] = (struct named_entry){r->top, NULL, r->count};
         }
     }
+    entry_steps(c, "whole", ".", whole, n);
     if (has_loose) {
-        loose_step(c, &loose);
+        loose_step(c, &loose, whole, n);
     }
 }
 

@@ -91,7 +91,7 @@ void check_path(struct fields *f, const struct ynode *n, const struct model_path
 
 static void check_noun(struct fields *f, int line, const struct model *m, size_t at) {
     // Sets and steps of other kinds have these names.
-    static const char *const taken[] = {"rest", "loose", "undocumented", "paths"};
+    static const char *const taken[] = {"rest", "loose", "undocumented", "paths", "whole"};
     const char *noun = m->collections[at].noun;
     if (!is_one_of(noun, LOWER DIGITS "-") || strlen(noun) > NOUN_MAX) {
         fields_fail(f, line, "\"noun\" has to be made of a-z, 0-9 and -, at most %d of them",
