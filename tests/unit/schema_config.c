@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/tempfile.h"
 #include "schema/config.h"
 
 #define SOURCE "\"source\": {\"mongoUser\": \"admin\", \"mongoPW\": \"s3cret!\"}"
@@ -305,12 +306,30 @@ static void test_keys(void **state) {
     assert_true(n >= 18);
 }
 
+// docs/config.md has the table's rows, word by word.
+static void test_documented(void **state) {
+    (void)state;
+    char *text = NULL;
+    size_t len = 0;
+    struct err e = {0};
+    assert_int_equal(file_read(AT_FDCWD, "docs/config.md", 1 << 20, &text, &len, &e), 0);
+    for (size_t i = 0; config_keys[i].name != NULL; i++) {
+        AUTO_FREE char *row =
+            must_sprintf("| `%s` | %s |\n", config_keys[i].name, config_keys[i].meaning);
+        if (strstr(text, row) == NULL) {
+            fail_msg("docs/config.md lacks: %s", row);
+        }
+    }
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_predecessor), cmocka_unit_test(test_direct_yaml),
         cmocka_unit_test(test_kinds),       cmocka_unit_test(test_bad),
         cmocka_unit_test(test_environment), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_redact),      cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_redact),      cmocka_unit_test(test_documented),
+        cmocka_unit_test(test_keys),
     };
     unsetenv("MIGMGR_MOUNTPOINT");
     return cmocka_run_group_tests(tests, NULL, NULL);

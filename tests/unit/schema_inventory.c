@@ -6,9 +6,12 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/tempfile.h"
 #include "schema/inventory.h"
 #include "schema/scope.h"
 
@@ -143,12 +146,28 @@ static void test_tables(void **state) {
     assert_string_equal(conflict_policy_names[CONFLICT_FAIL], "fail");
 }
 
+// docs/schema.md has the table's rows, word by word.
+static void test_documented(void **state) {
+    (void)state;
+    char *text = NULL;
+    size_t len = 0;
+    struct err e = {0};
+    assert_int_equal(file_read(AT_FDCWD, "docs/schema.md", 1 << 20, &text, &len, &e), 0);
+    for (int i = 0; i < N_FINDING_KINDS; i++) {
+        AUTO_FREE char *row =
+            must_sprintf("| `%s` | %s |\n", inv_finding_names[i], inv_finding_texts[i]);
+        if (strstr(text, row) == NULL) {
+            fail_msg("docs/schema.md lacks: %s", row);
+        }
+    }
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),
-        cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_findings),
-        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_read),       cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_findings),   cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_documented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
