@@ -133,7 +133,7 @@ static int count_walk(struct counting *c, struct err *e) {
     bson_append_int32(&fields, "_id", -1, 0);
     const struct mongo_query q = {
         .collection = c->c->name, .projection = &fields, .hint = c->sorted ? &hint : NULL};
-    rc = rc ? rc : mongo_find(c->s->source, &q, count_each, c, e);
+    rc = rc ? rc : scan_find(c->s->source, &q, count_each, c, e);
     bson_destroy(&fields);
     bson_destroy(&hint);
     return rc;

@@ -123,7 +123,7 @@ static int ask_by_id(struct scan_compare *c, struct err *e) {
     }
     docid_filter_in(ids, c->n, &filter);
     const struct mongo_query q = {.collection = c->collection, .filter = &filter};
-    int rc = mongo_find(c->s->destination, &q, compare_each, c, e);
+    int rc = scan_find(c->s->destination, &q, compare_each, c, e);
     bson_destroy(&filter);
     return rc;
 }

@@ -111,7 +111,7 @@ static int accounts_read(struct mongo *session, const struct model_collection *c
         bson_append_int32(&fields, c->name_field, -1, 1);
     }
     struct mongo_query q = {.collection = c->name, .projection = &fields};
-    int rc = mongo_find(session, &q, account_each, &a, e);
+    int rc = scan_find(session, &q, account_each, &a, e);
     bson_destroy(&fields);
     return rc;
 }

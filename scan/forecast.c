@@ -37,7 +37,7 @@ static int ask_chosen(struct chosen *w, struct scan_compare *c, struct err *e) {
     bson_append_array(&in, "$in", -1, &w->ids);
     bson_append_document_end(&filter, &in);
     const struct mongo_query q = {.collection = w->c->name, .filter = &filter, .hint = w->hint};
-    int rc = mongo_find(w->s->source, &q, scan_compare_add, c, e);
+    int rc = scan_find(w->s->source, &q, scan_compare_add, c, e);
     bson_destroy(&filter);
     bson_reinit(&w->ids);
     w->n = 0;

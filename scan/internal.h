@@ -191,6 +191,11 @@ struct scan_walk {
 // Every document in _id order. Pages restart at the last _id, so that no cursor lives long and a
 // passing failure is got over; `each` sees a document once.
 int scan_walk(const struct scan_walk *w, struct err *e);
+// mongo_find that gets over passing failures: it asks again and leaves out as many documents of the
+// answer as `each` has seen. For questions whose answer comes in the order of an index.
+int scan_find(struct mongo *session, const struct mongo_query *q,
+              int (*each)(void *arg, const uint8_t *doc, size_t len, struct err *e), void *arg,
+              struct err *e);
 
 // --- forecast.c
 int scan_forecast(struct scan_state *s, struct err *e);

@@ -179,7 +179,7 @@ static int check_one(struct checking *c, struct mongo *session, const char *obje
     }
     struct mongo_query q = {
         .collection = m->name, .filter = &filter, .projection = &fields, .hint = &c->item->hint};
-    int rc = mongo_find(session, &q, check_each, c, e);
+    int rc = scan_find(session, &q, check_each, c, e);
     bson_destroy(&filter);
     bson_destroy(&fields);
     buf_free(&c->text);

@@ -182,7 +182,7 @@ static int ask(struct scan_unique *u, struct mongo *destination, struct looking 
     }
     const struct mongo_query q = {
         .collection = u->collection, .filter = &filter, .projection = &fields};
-    int rc = a->n > 0 ? mongo_find(destination, &q, found_each, l, e) : 0;
+    int rc = a->n > 0 ? scan_find(destination, &q, found_each, l, e) : 0;
     bson_destroy(&filter);
     bson_destroy(&fields);
     return rc;

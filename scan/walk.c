@@ -3,12 +3,65 @@
 #include "scan/internal.h"
 
 #define WALK_TRIES 5
-#define WALK_PAUSE_MS 500
+#define WALK_PAUSE_MS 250
+
+// True when it is worth asking again: the server failed in passing, and not `each`.
+static bool try_again(int rc, bool each_failed, int *tries, bool progress) {
+    if (rc != ERR_RETRY || each_failed) {
+        return false;
+    }
+    *tries = progress ? 1 : *tries + 1;
+    if (*tries >= WALK_TRIES) {
+        return false;
+    }
+    clock_sleep_ms((int64_t)WALK_PAUSE_MS << *tries);
+    return true;
+}
+
+// --- one question
+
+struct question {
+    int (*each)(void *arg, const uint8_t *doc, size_t len, struct err *e);
+    void *arg;
+    uint64_t seen; // handed on
+    uint64_t skip; // of the answer to the same question, asked again
+    bool failed;   // `each` did
+};
+
+static int answer_each(void *arg, const uint8_t *doc, size_t len, struct err *e) {
+    struct question *q = arg;
+    if (q->skip > 0) {
+        q->skip--;
+        return 0;
+    }
+    q->seen++;
+    int rc = q->each(q->arg, doc, len, e);
+    q->failed = rc < 0;
+    return rc;
+}
+
+int scan_find(struct mongo *session, const struct mongo_query *query,
+              int (*each)(void *arg, const uint8_t *doc, size_t len, struct err *e), void *arg,
+              struct err *e) {
+    struct question q = {.each = each, .arg = arg};
+    uint64_t before = 0;
+    for (int tries = 0;; before = q.seen) {
+        int rc = scan_stopped(e);
+        q.skip = q.seen;
+        rc = rc ? rc : mongo_find(session, query, answer_each, &q, e);
+        if (!try_again(rc, q.failed, &tries, q.seen > before)) {
+            return rc;
+        }
+    }
+}
+
+// --- a collection in pages
 
 struct page {
     const struct scan_walk *w;
     struct buf last; // {_id: ...} of the newest document, empty before the first
     uint64_t seen;   // documents of this page
+    bool failed;     // `each` did
 };
 
 // The first document of a page is the last of the one before, unless it has gone meanwhile.
@@ -30,7 +83,9 @@ static int page_each(void *arg, const uint8_t *doc, size_t len, struct err *e) {
     }
     buf_clear(&p->last);
     docid_document(&id, "_id", &p->last);
-    return p->w->each(p->w->arg, doc, len, e);
+    int rc = p->w->each(p->w->arg, doc, len, e);
+    p->failed = rc < 0;
+    return rc;
 }
 
 static int walk_page(struct page *p, struct err *e) {
@@ -70,28 +125,27 @@ static int walk_max_key(struct page *p, struct err *e) {
                                   .filter = &filter,
                                   .projection = p->w->projection,
                                   .limit = 1};
-    p->seen = 1; // no page begins here
-    int rc = mongo_find(p->w->session, &q, page_each, p, e);
+    int rc = scan_find(p->w->session, &q, p->w->each, p->w->arg, e);
     bson_destroy(&filter);
     return rc;
 }
 
-int scan_walk(const struct scan_walk *w, struct err *e) {
-    struct page p = {.w = w, .last = BUF_INIT(DOC_MAX + 64)};
-    int rc = 0;
-    for (int tries = 0; tries < WALK_TRIES;) {
-        rc = scan_stopped(e);
-        rc = rc ? rc : walk_page(&p, e);
-        if (rc == ERR_RETRY) {
-            tries = p.seen > 1 ? 1 : tries + 1;
-            clock_sleep_ms(WALK_PAUSE_MS << tries);
-            continue;
+static int walk_pages(struct page *p, struct err *e) {
+    for (int tries = 0;;) {
+        int rc = scan_stopped(e);
+        rc = rc ? rc : walk_page(p, e);
+        if (rc == 0 && p->seen < (uint64_t)p->w->page) {
+            return 0;
         }
-        tries = 0;
-        if (rc < 0 || p.seen < (uint64_t)w->page) {
-            break;
+        if (rc < 0 && !try_again(rc, p->failed, &tries, p->seen > 1)) {
+            return rc;
         }
     }
+}
+
+int scan_walk(const struct scan_walk *w, struct err *e) {
+    struct page p = {.w = w, .last = BUF_INIT(DOC_MAX + 64)};
+    int rc = walk_pages(&p, e);
     rc = rc ? rc : walk_max_key(&p, e);
     buf_free(&p.last);
     return rc;

@@ -145,6 +145,25 @@ def test_one_document_more_changes_one_range(scan):
     assert len(set(before) ^ set(bounds())) <= 2
 
 
+def test_broken_connections_change_nothing(make_ends, mvimig, mongod):
+    """Every tenth find or getMore loses its connection; the plan is the same, byte by byte."""
+    server = mongod("4.2", test_commands=True)
+    scan = Scan(make_ends(source=server), mvimig)
+    scan.ends.fill(hostile=True)
+    scan("--server")
+    plan, findings = scan.plan, scan.findings
+    admin = scan.ends.source.client.admin
+    fault = {"configureFailPoint": "failCommand",
+             "data": {"failCommands": ["find", "getMore"], "closeConnection": True}}
+    admin.command({**fault, "mode": {"activationProbability": 0.1}})
+    try:
+        scan("--server")
+    finally:
+        status = admin.command({**fault, "mode": "off"})
+    assert status["count"] > 0
+    assert (scan.plan, scan.findings) == (plan, findings)
+
+
 # --- what does not fit together
 
 @pytest.mark.asan
