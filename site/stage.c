@@ -27,8 +27,29 @@ void stage_name(const uint8_t nonce[PROTOCOL_NONCE], char out[STAGE_NAME_MAX]) {
     }
 }
 
-void stage_file_name(uint64_t batch, size_t member, char out[STAGE_FILE_NAME]) {
-    snprintf(out, STAGE_FILE_NAME, "%llx-%zx", (unsigned long long)batch, member);
+static void batch_name(uint64_t number, char out[STAGE_FILE_NAME]) {
+    snprintf(out, STAGE_FILE_NAME, "%llu", (unsigned long long)number);
+}
+
+int stage_batch(const struct stage *s, uint64_t number) {
+    char name[STAGE_FILE_NAME];
+    batch_name(number, name);
+    return mkdirat(s->fd, name, 0700) != 0
+               ? -1
+               : openat(s->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+void stage_batch_close(const struct stage *s, uint64_t number, int *fd) {
+    char name[STAGE_FILE_NAME];
+    if (*fd >= 0) {
+        auto_close(fd);
+        batch_name(number, name);
+        unlinkat(s->fd, name, AT_REMOVEDIR); // what holds void members goes with the whole
+    }
+}
+
+void stage_file_name(size_t member, char out[STAGE_FILE_NAME]) {
+    snprintf(out, STAGE_FILE_NAME, "%zx", member);
 }
 
 void stage_times(int64_t mtime_ns, struct timespec out[2]) {
@@ -135,25 +156,37 @@ void stage_guess(struct keeps *keeps) {
 
 // --- the folder
 
-static int make(struct stage *s, struct err *e) {
+// Between the folder's making and its lock another session may take it for a dead one's and remove
+// it. 1: that happened, make it again.
+static int make_once(struct stage *s, struct err *e) {
     int fault = FAULT("stage-make");
-    if (fault != 0 || mkdirat(s->rootfd, s->name, 0700) != 0) {
+    if (fault != 0 || (mkdirat(s->rootfd, s->name, 0700) != 0 && errno != EEXIST)) {
         return err_sys(e, ERR_IO, fault != 0 ? fault : errno,
                        "no folder can be made in the destination's data directory; give user %u "
                        "the right to write there",
                        (unsigned)geteuid());
     }
     s->fd = openat(s->rootfd, s->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    s->lock = s->fd < 0 ? -1 : openat(s->fd, "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    s->lock = s->fd < 0 ? -1 : openat(s->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (s->lock < 0) {
-        return err_sys(e, ERR_IO, errno, "%s: cannot be set up", s->name);
+        return errno == ENOENT ? 1 : err_sys(e, ERR_IO, errno, "%s: cannot be set up", s->name);
     }
     struct stat st;
-    if ((flock(s->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) ||
-        fstat(s->lock, &st) != 0 || st.st_nlink == 0) {
-        return err_set(e, ERR_RETRY, "%s: taken for a dead one's and removed", s->name);
+    bool taken = flock(s->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    return taken || fstat(s->lock, &st) != 0 || st.st_nlink == 0;
+}
+
+static int make(struct stage *s, struct err *e) {
+    for (int tries = 0; tries < 100; tries++) {
+        int rc = make_once(s, e);
+        if (rc <= 0) {
+            return rc;
+        }
+        auto_close(&s->fd);
+        auto_close(&s->lock);
+        clock_sleep_ms(5);
     }
-    return 0;
+    return err_set(e, ERR_RETRY, "%s: taken for a dead one's and removed", s->name);
 }
 
 int stage_open(struct stage *s, int rootfd, const uint8_t nonce[PROTOCOL_NONCE], struct err *e) {
