@@ -121,7 +121,7 @@ static int show_difference(struct command_context *c, const struct model *m, con
     if (rc != 0)
         return rc;
     plan_diff(p, other, &b);
-    out_result_text(c->out, b.len > 0 ? buf_str(&b) : "The two plans mean the same.\n");
+    out_result_text(c->out, buf_str(&b));
     return 0;
 }
 

@@ -67,7 +67,9 @@ static void tell_left(struct out *out, const struct outcome_left *left, const ch
         out_result(out, "%s replaced at the destination: mvimig conflicts %s\n",
                    human_count(left->replaced, n), workdir);
     if (left->rejected > 0)
-        out_result(out, "%s item(s) not moved: sqlite3 %s/journal.db 'select * from problems'\n",
+        out_result(out,
+                   "%s item(s) not moved: sqlite3 -cmd '.timeout 5000' %s/journal.db 'select * "
+                   "from problems'\n",
                    human_count(left->rejected, n), workdir);
     if (left->noted > 0)
         out_result(out, "%s special or vanished file(s) left out: see the view problems\n",

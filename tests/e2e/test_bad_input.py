@@ -51,7 +51,7 @@ def write(ends, text, name="bad.json"):
 
 CONFIGS = [
     # what, text (or None: no file), words that must be said
-    ("missing", None, ["no such file|there is no"]),
+    ("missing", None, ["No such file"]),
     ("empty", "", ["empty|source"]),
     ("not JSON", "{ source: [", ["bad.json:\\d"]),
     ("unknown key", '{"source": {"mongoUrl": "x"}, "destination": {}}',
@@ -170,7 +170,7 @@ PLANS = [
     ("alias", ("mvimig: 1\n", "mvimig: &a 1\n"), ["anchor|alias"]),
     ("other version", ("mvimig: 1\n", "mvimig: 2\n"), ["version|mvimig"]),
     ("restore before its files", ("needs: [files/", "needs: [dump/"), ["files/"]),
-    ("not a plan", ("mvimig: 1\n", "terraform: 1\n"), ["terraform"]),
+    ("not a plan", ("mvimig: 1\n", "terraform: 1\n"), ["not a plan"]),
 ]
 
 
@@ -178,7 +178,7 @@ PLANS = [
 def test_plan(filled, mvimig, what, change, words):
     migration = Migration(filled, mvimig)
     migration.plan().ok()
-    edited(migration, *change)
+    edited(migration, *change, count=-1 if what.startswith("restore") else 1)
     untouched = Untouched(filled)
     expect_error(migration.apply(), 6, *words)
     expect_error(mvimig.run("show", migration.plan_path), 6, *words)

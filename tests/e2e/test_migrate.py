@@ -127,7 +127,7 @@ def test_every_reader_while_it_is_done(migration):
     assert migration.mvimig.run("show", "--json", migration.plan_path).ok().json()["steps"]
     assert "digraph" in migration.mvimig.run("show", "--graph", migration.plan_path).ok().stdout
     same = migration.mvimig.run("show", "--diff", migration.plan_path, migration.plan_path).ok()
-    assert "mean the same" in same.stdout
+    assert "both plans do the same" in same.stdout
     migration.apply().ok()
     status = migration.mvimig.run("status", migration.work_dir, "--json").ok().json()
     assert status["finished"] and not status["held"]
