@@ -9,7 +9,6 @@
 
 #include "base/escape.h"
 #include "base/path.h"
-#include "base/stop.h"
 #include "base/tempfile.h"
 
 struct selection {
@@ -61,10 +60,7 @@ static int on_batch(void *arg, const struct files_batch *b, struct err *e) {
     struct batch_record record = {.position = ((uint64_t)s->attempt << 24) + b->number,
                                   .end = ((uint64_t)s->attempt << 24) + b->number};
     to_result(&b->counts, &record.result);
-    int rc = journal_batch(s->run->journal, s->step, s->attempt, &record, e);
-    if (rc == 0 && stop_asked())
-        return err_set(e, stop_error(), "stopped between two batches");
-    return rc;
+    return journal_batch(s->run->journal, s->step, s->attempt, &record, e);
 }
 
 static int on_conflict(void *arg, const struct files_conflict *c, struct err *e) {
@@ -94,6 +90,11 @@ static void on_progress(void *arg, uint64_t files, uint64_t bytes) {
     struct step_run *s = arg;
     s->run->progress.items += files;
     s->run->progress.bytes += bytes;
+}
+
+static void on_note(void *arg, const char *text) {
+    const struct step_run *s = arg;
+    run_log(s->run, RUN_LOG_WARNING, s->step->id, "%s", text);
 }
 
 // Opens the folder of a product below the work directory, made where it is missing.
@@ -130,7 +131,8 @@ int step_files_run(struct step_run *s, struct err *e) {
                             .batch = on_batch,
                             .conflict = on_conflict,
                             .problem = on_problem,
-                            .progress = on_progress};
+                            .progress = on_progress,
+                            .note = on_note};
     rc = files_send(s->run->destination_files, &job, &counts, s->result.digest, e);
     to_result(&counts, &s->result);
     return rc != 0 ? rc : tempfile_publish(&manifest, e);

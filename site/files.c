@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -92,7 +93,7 @@ static void note_keeps(struct sender *s) {
             at += n;
         }
     }
-    if (at > start && s->job->note != NULL) {
+    if (at > start && s->job->note != NULL && !atomic_exchange(&s->session.end->noted, true)) {
         text[at - 1] = 0;
         s->job->note(s->job->arg, text);
     }

@@ -23,7 +23,8 @@ struct file_stream {
 };
 struct file_end {
     const char *label;
-    int timeout_ms; // without a byte from the other side; 0: PROTOCOL_TIMEOUT_MS
+    int timeout_ms;     // without a byte from the other side; 0: PROTOCOL_TIMEOUT_MS
+    _Atomic bool noted; // what it cannot keep was told
     int (*open)(struct file_end *end, struct file_stream *s, struct err *e);
     void (*close)(struct file_end *end, struct file_stream *s);
     void (*free)(struct file_end *end);
@@ -73,7 +74,7 @@ struct files_job {
     int (*problem)(void *arg, const char *path, const char *class, const char *detail,
                    struct err *e);
     void (*progress)(void *arg, uint64_t files, uint64_t bytes); // small steps, any time
-    void (*note)(void *arg, const char *text); // what the destination cannot keep; once per call
+    void (*note)(void *arg, const char *text); // what the destination cannot keep; once per end
     // dry_run: what a real run would do; `what` is "missing" or as in struct files_verify.
     int (*difference)(void *arg, const char *path, const char *what, const char *detail,
                       struct err *e);

@@ -11,6 +11,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <sys/stat.h>
 
 #include "site/files.h"
 #include "site/manifest.h"
@@ -151,6 +152,7 @@ struct sender {
     struct tree_parent parent;
     struct hash *hash;
     uint8_t *buffer;
+    struct stat before; // of the file that is being read
     bool no_noatime, no_xattr;
     struct strtab *links; // (dev, ino) -> struct first_link
     struct first_link *all_links;

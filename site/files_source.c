@@ -29,19 +29,19 @@ static int open_leaf(struct sender *s, int dir, const char *leaf) {
 }
 
 int source_open(struct sender *s, struct item *i, int *fd, struct err *e) {
-    struct stat st;
+    struct stat *st = &s->before;
     const char *leaf;
     int dir = tree_parent_of(&s->parent, i->path, &leaf);
     *fd = dir < 0 ? -1 : open_leaf(s, dir, leaf);
     if (*fd < 0 && (errno == ELOOP || errno == ENXIO)) {
         return SOURCE_MOVED; // it became a link or a special file
     }
-    if (*fd < 0 || fstat(*fd, &st) != 0) {
+    if (*fd < 0 || fstat(*fd, st) != 0) {
         int rc = tell_problem_errno(s, i->path, errno, e);
         auto_close(fd);
         return rc < 0 ? rc : SOURCE_LOST;
     }
-    tree_entry_of(i->path, &st, &i->t);
+    tree_entry_of(i->path, st, &i->t);
     if (i->t.type != TREE_FILE) {
         auto_close(fd);
         return SOURCE_MOVED;
@@ -61,10 +61,8 @@ static bool held_still(int fd, const struct stat *before, uint64_t size) {
 // Reads exactly the promised size; each piece to `each` (may be NULL).
 static int read_promised(struct sender *s, struct item *i, int fd,
                          int (*each)(struct sender *s, size_t len, struct err *e), struct err *e) {
-    struct stat before;
     uint8_t sum[HASH_SIZE];
-    if (FAULT("source-read") != 0 || fstat(fd, &before) != 0 ||
-        (uint64_t)before.st_size != i->t.size) {
+    if (FAULT("source-read") != 0) {
         return SOURCE_MOVED;
     }
     for (uint64_t left = i->t.size; left > 0;) {
@@ -87,7 +85,7 @@ static int read_promised(struct sender *s, struct item *i, int fd,
     }
     hash_final(s->hash, sum);
     hash_hex(sum, i->digest);
-    return held_still(fd, &before, i->t.size) ? SOURCE_OK : SOURCE_MOVED;
+    return held_still(fd, &s->before, i->t.size) ? SOURCE_OK : SOURCE_MOVED;
 }
 
 int source_digest(struct sender *s, struct item *i, struct err *e) {

@@ -183,7 +183,7 @@ static void drain(struct receiver *r) {
 static void receiver_close(struct receiver *r) {
     lister_stop(r);
     committer_stop(r);
-    batch_free(r->batch);
+    batch_free(r, r->batch);
     tar_reader_free(r->tar);
     auto_close(&r->file);
     tree_parent_close(&r->parent);

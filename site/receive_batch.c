@@ -14,11 +14,12 @@
 struct batch *batch_new(uint64_t number) {
     struct batch *b = must_calloc(1, sizeof *b);
     b->number = number;
+    b->folder = -1;
     b->refusals = (struct buf)BUF_INIT(PROTOCOL_FRAME_MAX - 256);
     return b;
 }
 
-void batch_free(struct batch *b) {
+void batch_free(struct receiver *r, struct batch *b) {
     if (b == NULL) {
         return;
     }
@@ -27,6 +28,7 @@ void batch_free(struct batch *b) {
         free(b->items[i].target);
     }
     free(b->items);
+    stage_batch_close(&r->stage, b->number, &b->folder);
     buf_free(&b->refusals);
     free(b);
 }
@@ -56,13 +58,13 @@ static int stage_failed(struct receiver *r, int errnum, struct err *e) {
 
 static int begin_file(struct receiver *r, const struct tar_member *m, struct err *e) {
     char name[STAGE_FILE_NAME];
-    stage_file_name(r->batch->number, r->batch->n - 1, name);
+    stage_file_name(r->batch->n - 1, name);
     int fault = FAULT("stage-write");
     errno = fault;
-    r->file = fault != 0
-                  ? -1
-                  : openat(r->stage.fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                           (m->mode & 0777) | 0600);
+    r->file = fault != 0 ? -1
+                         : openat(r->batch->folder, name,
+                                  O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                  (m->mode & 0777) | 0600);
     r->written = 0;
     for (size_t i = 0; r->file >= 0 && i < m->n_xattrs; i++) {
         // The sender sends none where none can be kept; one that is too long is no reason to stop.
@@ -73,15 +75,17 @@ static int begin_file(struct receiver *r, const struct tar_member *m, struct err
 
 static int begin_link(struct receiver *r, const struct tar_member *m, struct err *e) {
     char name[STAGE_FILE_NAME];
-    stage_file_name(r->batch->number, r->batch->n - 1, name);
+    stage_file_name(r->batch->n - 1, name);
     struct timespec ts[2];
     stage_times(m->mtime_ns, ts);
-    if (symlinkat(m->target, r->stage.fd, name) != 0) {
+    if (symlinkat(m->target, r->batch->folder, name) != 0) {
         return stage_failed(r, errno, e);
     }
-    utimensat(r->stage.fd, name, ts, AT_SYMLINK_NOFOLLOW);
-    if ((r->stage.keeps.flags & KEEP_OWNER) != 0) {
-        fchownat(r->stage.fd, name, m->uid, m->gid, AT_SYMLINK_NOFOLLOW);
+    bool owned = (r->stage.keeps.flags & KEEP_OWNER) == 0 ||
+                 fchownat(r->batch->folder, name, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) == 0;
+    if ((!owned && errno != EPERM && errno != EINVAL) ||
+        utimensat(r->batch->folder, name, ts, AT_SYMLINK_NOFOLLOW) != 0) {
+        return stage_failed(r, errno, e);
     }
     return 0;
 }
@@ -217,7 +221,13 @@ int receive_batch(struct receiver *r, const struct frame *f, struct err *e) {
     }
     r->next_number++;
     r->batch = batch_new(number);
-    return rc;
+    if (rc < 0) {
+        return rc;
+    }
+    r->batch->folder = stage_batch(&r->stage, number);
+    return r->batch->folder < 0
+               ? err_sys(e, ERR_IO, errno, "%s: no folder can be made in it", r->stage.name)
+               : 0;
 }
 
 int receive_tar(struct receiver *r, const struct frame *f, struct err *e) {

@@ -148,7 +148,7 @@ static void *committer_main(void *arg) {
         if (rc < 0 && !failed) {
             wire_fail(&r->wire, &e);
         }
-        batch_free(b);
+        batch_free(r, b);
         pthread_mutex_lock(&c->lock);
         c->failed = c->failed || rc < 0;
         c->batch = NULL;
@@ -193,7 +193,7 @@ int committer_give(struct receiver *r, struct batch *b, struct err *e) {
     int rc = committer_start(r, e);
     rc = rc < 0 ? rc : committer_wait(r, e);
     if (rc < 0) {
-        batch_free(b);
+        batch_free(r, b);
         return rc;
     }
     pthread_mutex_lock(&c->lock);

@@ -91,9 +91,9 @@ static int rename_new(int from, const char *name, int dir, const char *leaf) {
 static void place_staged(struct placer *p, size_t k, int dir, const char *leaf) {
     struct item *i = &p->batch->items[k];
     char name[STAGE_FILE_NAME];
-    stage_file_name(p->batch->number, k, name);
+    stage_file_name(k, name);
     if (!i->replace) {
-        if (rename_new(p->r->stage.fd, name, dir, leaf) == 0) {
+        if (rename_new(p->batch->folder, name, dir, leaf) == 0) {
             return;
         }
         if (errno != EEXIST) {
@@ -107,7 +107,7 @@ static void place_staged(struct placer *p, size_t k, int dir, const char *leaf) 
         place_refuse(p, k, "appeared", "what stands there has changed while it was on its way");
     } else if (i->was_type == TREE_DIR && unlinkat(dir, leaf, AT_REMOVEDIR) != 0) {
         place_refuse(p, k, "occupied", "a directory that is not empty stands in its place");
-    } else if (renameat(p->r->stage.fd, name, dir, leaf) != 0) {
+    } else if (renameat(p->batch->folder, name, dir, leaf) != 0) {
         refuse_errno(p, k, errno);
     }
 }
@@ -118,14 +118,14 @@ static void place_hard(struct placer *p, size_t k, int dir, const char *leaf) {
     char name[STAGE_FILE_NAME];
     struct stat st;
     const char *first;
-    stage_file_name(p->batch->number, k, name);
+    stage_file_name(k, name);
     int other = tree_parent_of(&p->other, i->target, &first);
-    if (other < 0 || linkat(other, first, p->r->stage.fd, name, 0) != 0) {
+    if (other < 0 || linkat(other, first, p->batch->folder, name, 0) != 0) {
         refuse_errno(p, k, errno);
         return;
     }
     struct tree_entry t = {0};
-    if (fstatat(p->r->stage.fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (fstatat(p->batch->folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         tree_entry_of(name, &st, &t);
     }
     // Another time than promised: the first name was refused, or somebody has replaced it.

@@ -13,6 +13,8 @@
 #include "site/stage.h"
 #include "site/tar_reader.h"
 
+struct receiver;
+
 // One thing of a batch: a member of its archive, or a mend.
 struct item {
     char kind;  // as in digest_item
@@ -30,6 +32,7 @@ struct item {
 
 struct batch {
     uint64_t number;
+    int folder;         // in the staging folder
     struct item *items; // members first, then mends
     size_t n, cap, n_members;
     uint64_t bytes;
@@ -39,7 +42,7 @@ struct batch {
     uint32_t n_refusals;
 };
 struct batch *batch_new(uint64_t number);
-void batch_free(struct batch *b);
+void batch_free(struct receiver *r, struct batch *b);
 void batch_digest(struct hash *h, const struct item *i);
 
 struct lister {

@@ -29,8 +29,12 @@ void stage_guess(struct keeps *keeps);
 void stage_close(struct stage *s);
 void stage_name(const uint8_t nonce[PROTOCOL_NONCE], char out[STAGE_NAME_MAX]);
 
-// One file of a batch on its way in: a name, a descriptor, and what was written.
-#define STAGE_FILE_NAME 40
-void stage_file_name(uint64_t batch, size_t member, char out[STAGE_FILE_NAME]);
+// Each batch has a folder of its own in it, so that the batch that is put in place and the one that
+// comes in do not wait for one another's directory. The folder's descriptor, or -1 with errno.
+int stage_batch(const struct stage *s, uint64_t number);
+void stage_batch_close(const struct stage *s, uint64_t number, int *fd); // empty by now, mostly
+// The name of a member in its batch's folder.
+#define STAGE_FILE_NAME 24
+void stage_file_name(size_t member, char out[STAGE_FILE_NAME]);
 // For utimensat: the time of last access as it is, and this time of change.
 void stage_times(int64_t mtime_ns, struct timespec out[2]);
