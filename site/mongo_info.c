@@ -106,7 +106,8 @@ static int best_identity(void *arg, const struct one_collection *c, struct err *
 static void uuid_text(const uint8_t uuid[UUID_BYTES], char out[37]) {
     char *p = out;
     for (int i = 0; i < UUID_BYTES; i++) {
-        p += snprintf(p, 4, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
+        p += snprintf(p, (size_t)(out + 37 - p), "%s%02x",
+                      i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
     }
 }
 
