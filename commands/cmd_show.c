@@ -10,7 +10,7 @@
 #include "commands/plan_file.h"
 
 struct stage {
-    const char *name; // "files/datasets", "dump/DataSetFiles"
+    const char *name; // "dump", "files", "restore"
     uint64_t steps, objects, files, documents, bytes;
 };
 
@@ -19,11 +19,9 @@ struct stages {
     size_t n, cap;
 };
 
-// A stage is the first two parts of a step's ID.
+// A stage is the first part of a step's ID.
 static struct stage *stage_of(struct stages *all, const char *id, struct arena *a) {
-    const char *slash = strchr(id, '/');
-    const char *second = slash != NULL ? strchr(slash + 1, '/') : NULL;
-    size_t len = second != NULL ? (size_t)(second - id) : strlen(id);
+    size_t len = strcspn(id, "/");
     for (size_t i = 0; i < all->n; i++)
         if (strlen(all->items[i].name) == len && memcmp(all->items[i].name, id, len) == 0)
             return &all->items[i];
@@ -49,10 +47,10 @@ static void show_table(struct out *o, const struct plan *p, const struct stages 
     char n1[HUMAN_TEXT], n2[HUMAN_TEXT], n3[HUMAN_TEXT], n4[HUMAN_TEXT];
     if (p->comment != NULL)
         buf_printf(&b, "%s\n\n", p->comment);
-    buf_printf(&b, "%-36s %8s %10s %12s %12s\n", "stage", "steps", "files", "documents", "bytes");
+    buf_printf(&b, "%-10s %8s %10s %12s %12s\n", "stage", "steps", "files", "documents", "bytes");
     for (size_t i = 0; i < all->n; i++) {
         const struct stage *s = &all->items[i];
-        buf_printf(&b, "%-36s %8s %10s %12s %12s\n", s->name, human_count(s->steps, n1),
+        buf_printf(&b, "%-10s %8s %10s %12s %12s\n", s->name, human_count(s->steps, n1),
                    s->files > 0 ? human_count(s->files, n2) : "-",
                    s->documents > 0 ? human_count(s->documents, n3) : "-",
                    s->bytes > 0 ? human_bytes(s->bytes, n4) : "-");

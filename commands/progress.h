@@ -11,7 +11,7 @@ struct progress {
     const char *verb;                  // "apply", "verify"
     uint64_t total_items, total_bytes; // what the steps that are not done should come to
     int64_t started_ns, shown_ns;
-    // Of the last seconds, for the rate shown: a ring of samples, one a second.
+    // Of the last seconds, for the rate shown: a ring of samples, one for each line shown.
     struct progress_sample {
         int64_t ns;
         uint64_t items, bytes;
@@ -21,7 +21,7 @@ struct progress {
 
 // Totals from the plan's expectations, less the steps that the journal knows as done.
 void progress_begin(struct progress *p, struct out *out, struct run *run, const char *verb);
-// Shows a line when it is time (each second on a terminal, each 10 s otherwise). `arg` is the
+// Shows a line when it is time (each call on a terminal, each 10 s otherwise). `arg` is the
 // struct progress: it is the tick of the walk.
 void progress_tick(void *arg);
 // The line as text, for SIGUSR1 and tests.

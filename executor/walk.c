@@ -13,6 +13,8 @@
 #include "executor/attempt.h"
 #include "executor/graph.h"
 
+#define TICK_NS 200000000 // a progress line five times a second looks alive and costs nothing
+
 struct walk {
     struct run *run;
     pthread_mutex_t lock;
@@ -164,13 +166,15 @@ static void *worker(void *arg) {
     return NULL;
 }
 
-// The caller's thread: about once a second, until the last worker is gone.
+// The caller's thread, until the last worker is gone.
 static void tick_until_done(struct walk *w, void (*tick)(void *arg), void *arg) {
     pthread_mutex_lock(&w->lock);
     while (w->workers > 0) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
+        until.tv_nsec += TICK_NS;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
         while (w->workers > 0 && pthread_cond_timedwait(&w->change, &w->lock, &until) == 0) {
         }
         if (tick == NULL)

@@ -19,6 +19,6 @@ struct walk_outcome {
 
 // Executes what is not done. 0: every step is done (rejected items and conflicts are counted in
 // the outcome). ERR_LEFTOVER: some failed. A stop: its code. ERR_JOURNAL: the journal died.
-// `tick` is called about once a second from the calling thread (progress line, status).
+// `tick` is called five times a second from the calling thread (progress line, status).
 int walk(struct run *r, void (*tick)(void *arg), void *arg, struct walk_outcome *out,
          struct err *e);
