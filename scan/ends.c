@@ -17,6 +17,7 @@ static int end_fill(struct scan_state *s, struct mongo_end *end, struct mongo *s
         .root = arena_strdup(s->arena, dir ? dir : ""),
         .fingerprint = rc < 0 ? "" : arena_strdup(s->arena, fingerprint),
         .version = arena_strdup(s->arena, server->version),
+        .product = "",
     };
     return rc;
 }
@@ -141,10 +142,11 @@ static int owner_order(const void *a, const void *b) {
     return strcmp(((const struct owner_use *)a)->owner, ((const struct owner_use *)b)->owner);
 }
 
-static size_t unknown_owners(const struct scan_state *s, const struct strtab *known,
-                             struct owner_use **out) {
+static struct owner_use *unknown_owners(const struct scan_state *s, const struct strtab *known,
+                                        size_t *n_out) {
     AUTO_STRTAB struct strtab *seen = strtab_new();
-    size_t n = 0, cap = 0;
+    struct owner_use *uses = arena_alloc(s->arena, sizeof *uses);
+    size_t n = 0, cap = 1;
     for (size_t i = 0; i < s->inv->n_objects; i++) {
         const char *owner = s->inv->objects[i].owner;
         bool added;
@@ -154,14 +156,13 @@ static size_t unknown_owners(const struct scan_state *s, const struct strtab *kn
         uintptr_t *at = strtab_slot(seen, owner, strlen(owner), &added);
         if (added) {
             *at = n;
-            ARENA_PUSH(s->arena, *out, n, cap, (struct owner_use){.owner = owner});
+            ARENA_PUSH(s->arena, uses, n, cap, (struct owner_use){.owner = owner});
         }
-        (*out)[*at].objects++;
+        uses[*at].objects++;
     }
-    if (n > 0) {
-        qsort(*out, n, sizeof **out, owner_order);
-    }
-    return n;
+    qsort(uses, n, sizeof *uses, owner_order);
+    *n_out = n;
+    return uses;
 }
 
 int scan_unknown_owners(struct scan_state *s, struct err *e) {
@@ -174,8 +175,8 @@ int scan_unknown_owners(struct scan_state *s, struct err *e) {
     if (rc < 0 || !any) {
         return rc;
     }
-    struct owner_use *owners = NULL;
-    size_t n = unknown_owners(s, known, &owners);
+    size_t n = 0;
+    const struct owner_use *owners = unknown_owners(s, known, &n);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         char count[HUMAN_TEXT], detail[HUMAN_TEXT + 16];
         (void)snprintf(detail, sizeof detail, "%s object%s", human_count(owners[i].objects, count),

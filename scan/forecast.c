@@ -18,13 +18,13 @@ static int compare_whole(struct scan_state *s, size_t at, struct scan_compare *c
 // --- what belongs to the objects that the scope may reach
 
 struct chosen {
+    bson_t ids; // of the next question
     struct scan_state *s;
     const struct model_collection *c;
     const char *field;  // "_id", or that with the parent's
     const bson_t *hint; // NULL: none
     uint32_t per_question;
-    bson_t ids;
-    uint32_t n;
+    uint32_t n; // of ids
 };
 
 static int ask_chosen(struct chosen *w, struct scan_compare *c, struct err *e) {

@@ -17,7 +17,8 @@ struct scan_options {
     int source_root;                          // -1: no files
     const char *source_dir, *destination_dir; // for people
     bool predict;
-    // Every finding in full, as it is found (for --report); may be NULL.
+    // Every finding in full, as it is found (for --report); may be NULL. The callbacks come from
+    // several threads, one at a time; the order of findings is the same for the same server.
     int (*finding)(void *arg, const struct inv_finding *f);
     void *arg;
     // Progress: what is being scanned and how much of it was seen.

@@ -97,7 +97,7 @@ static bool key_values(const struct unique_index *x, const struct scan_doc *d,
 // Calls back with each key of a document: one, or one for each item of an array.
 static void each_key(const struct unique_index *x, const struct scan_doc *d,
                      void (*each)(void *arg, const struct docid *values), void *arg) {
-    struct docid values[FIELDS_MAX];
+    struct docid values[FIELDS_MAX] = {{0}};
     if (!key_values(x, d, values)) {
         return;
     }
@@ -150,8 +150,8 @@ static void match_key(void *arg, const struct docid *values) {
 // --- the question: {$or: [{FIELD: {$eq: VALUE}, ...}, ...]}, one alternative for each key
 
 struct asking {
-    const struct unique_index *x;
     bson_t alternatives;
+    const struct unique_index *x;
     uint32_t n;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where lists of IDs are cut, and the ranges of a collection that come of it.
+// The ranges that a collection is cut into.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,98 +12,8 @@
 #include <string.h>
 
 #include "scan/internal.h"
-#include "schema/cut.h"
 
 #define IDS 200000
-#define ITEMS 1000
-
-static const char *name_of(char out[32], unsigned n) {
-    (void)snprintf(out, 32, "%08x-%u", n * 2654435761u, n);
-    return out;
-}
-
-// Marks where batches begin; `skip` is left out. Returns how many begin.
-static size_t cut_all(const struct cut_limits *l, uint64_t files, unsigned skip, bool *begins) {
-    struct cut_state s = {0};
-    size_t n = 0;
-    for (unsigned i = 0; i < IDS; i++) {
-        char name[32];
-        begins[i] = i != skip && cut_before(l, &s, name_of(name, i), files, 10);
-        n += begins[i];
-    }
-    return n;
-}
-
-static void batches_weigh_a_target_on_average(void **state) {
-    const struct cut_limits l = {.items = ITEMS};
-    bool *begins = must_calloc(IDS, 1);
-    size_t n = cut_all(&l, 0, IDS, begins);
-    (void)state;
-    assert_in_range(n, IDS / ITEMS * 3 / 4, IDS / ITEMS * 5 / 4);
-    free(begins);
-}
-
-static void no_batch_exceeds_four_targets(void **state) {
-    const struct cut_limits l = {.items = ITEMS, .files = 5000};
-    struct cut_state s = {0};
-    (void)state;
-    for (unsigned i = 0; i < IDS; i++) {
-        char name[32];
-        (void)cut_before(&l, &s, name_of(name, i), 7, 0);
-        assert_true(s.items <= 4 * ITEMS && s.files <= 4 * 5000);
-    }
-}
-
-static void one_id_less_moves_no_other_cut(void **state) {
-    const struct cut_limits l = {.items = ITEMS, .files = 2000};
-    bool *all = must_calloc(IDS, 1), *less = must_calloc(IDS, 1);
-    size_t moved = 0;
-    (void)state;
-    cut_all(&l, 1, IDS, all);
-    cut_all(&l, 1, IDS / 2, less);
-    for (unsigned i = 0; i < IDS; i++) {
-        moved += all[i] != less[i];
-    }
-    // A cap that was hit may move once, until the next cut of the IDs' own.
-    assert_true(moved <= 4);
-    free(all);
-    free(less);
-}
-
-static void a_heavy_id_begins_a_batch(void **state) {
-    const struct cut_limits l = {.bytes = 1000};
-    struct cut_state s = {0};
-    (void)state;
-    assert_false(cut_before(&l, &s, "first", 0, 5000)); // never an empty batch
-    assert_true(cut_before(&l, &s, "second", 0, 1000));
-    assert_int_equal(s.items, 1);
-    assert_int_equal(s.bytes, 1000);
-}
-
-static void no_limits_cut_nothing(void **state) {
-    const struct cut_limits l = {0};
-    struct cut_state s = {0};
-    (void)state;
-    for (unsigned i = 0; i < 1000; i++) {
-        char name[32];
-        assert_false(cut_before(&l, &s, name_of(name, i), UINT64_MAX / 4, UINT64_MAX / 4));
-    }
-}
-
-// Cuts are part of every plan: these may never change.
-static void cuts_are_for_ever(void **state) {
-    const struct cut_limits l = {.items = 4};
-    struct cut_state s = {0};
-    char got[65] = {0};
-    (void)state;
-    for (unsigned i = 0; i < 64; i++) {
-        char name[32];
-        got[i] = cut_before(&l, &s, name_of(name, i), 0, 0) ? '|' : '.';
-    }
-    assert_string_equal(got, "...|||.....||||.......|......|.......|........||....|.........||");
-}
-
-// --- ranges
 
 static void add_text(struct scan_cutter *c, const char *text, size_t len) {
     uint8_t value[256] = {0};
@@ -196,12 +106,6 @@ static void nothing_has_no_range(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(batches_weigh_a_target_on_average),
-        cmocka_unit_test(no_batch_exceeds_four_targets),
-        cmocka_unit_test(one_id_less_moves_no_other_cut),
-        cmocka_unit_test(a_heavy_id_begins_a_batch),
-        cmocka_unit_test(no_limits_cut_nothing),
-        cmocka_unit_test(cuts_are_for_ever),
         cmocka_unit_test(ranges_are_whole),
         cmocka_unit_test(large_documents_make_more_ranges),
         cmocka_unit_test(only_plain_strings_bound),
