@@ -11,7 +11,7 @@
 static bool is_word(const char *text) {
     static const char chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
                                 "._@+-/";
-    return text[0] != 0 && text[strspn(text, chars)] == 0;
+    return text[0] != 0 && strlen(text) < SHOWN && text[strspn(text, chars)] == 0;
 }
 
 // As a shell would take it, as long as the text is printable.

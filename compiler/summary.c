@@ -211,8 +211,8 @@ static void put_example(struct buf *out, const struct inv_finding *f) {
     if (f->collection[0] != 0) {
         buf_printf(out, " %s", shown(text, f->collection));
     }
-    if (f->id[0] != 0) {
-        buf_printf(out, " %s", shown(text, f->id));
+    if (f->id[0] != 0 || f->detail[0] != 0) {
+        buf_printf(out, " %s", f->id[0] != 0 ? shown(text, f->id) : "\"\"");
     }
     if (f->detail[0] != 0) {
         buf_printf(out, ": %s", shown(text, f->detail));
