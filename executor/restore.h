@@ -21,6 +21,7 @@
 
 #define RESTORE_BATCH_DOCUMENTS 1000
 #define RESTORE_BATCH_BYTES (8u * 1024 * 1024)
+#define RESTORE_LARGE (2u * 1024 * 1024) // from here on memory counts for more than speed
 
 enum doc_state {
     DOC_MISSING,  // not known to be at the destination: to be inserted

@@ -17,14 +17,21 @@ struct restore_batch *restore_batch_new(void) {
     return b;
 }
 
+static void empty(struct buf *b) {
+    if (b->cap > RESTORE_LARGE) {
+        buf_free(b);
+    }
+    buf_clear(b);
+}
+
 static void clear(struct restore_batch *b) {
     for (size_t i = 0; i < b->n; i++) {
         free(b->docs[i].detail);
     }
     b->n = 0;
     b->position = b->end = 0;
-    buf_clear(&b->source);
-    buf_clear(&b->fixed);
+    empty(&b->source);
+    empty(&b->fixed);
 }
 
 void restore_batch_free(struct restore_batch *b) {
@@ -146,6 +153,10 @@ int restore_batch_fill(struct restore_source *s, struct restore_batch *b, struct
         rc = add(s, b, e);
         if (rc) {
             return rc;
+        }
+        if (b->source.len >= RESTORE_BATCH_BYTES) {
+            segment_trim(s->reader); // the next one would only wait in memory
+            break;
         }
         rc = hold(s, e);
     }

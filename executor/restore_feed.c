@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One thread fills batches, the worker takes them: two batches take turns, so that one is filled
-// while the other is at the server.
+// while the other is at the server. Batches of large documents do not: four workers would hold a
+// quarter of a gigabyte.
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -21,11 +22,17 @@ struct restore_feed {
     struct err failure;
 };
 
+static bool has_room(const struct restore_feed *f) {
+    unsigned waiting = f->filled - f->taken;
+    return waiting == 0 ||
+           (waiting < BATCHES && f->batch[f->taken % BATCHES]->source.len < RESTORE_LARGE);
+}
+
 static void *fill_batches(void *arg) {
     struct restore_feed *f = arg;
     pthread_mutex_lock(&f->lock);
     while (!f->stop && f->result > 0) {
-        if (f->filled - f->taken == BATCHES) {
+        if (!has_room(f)) {
             pthread_cond_wait(&f->change, &f->lock);
             continue;
         }

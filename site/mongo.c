@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "site/mongo.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,12 @@
 
 #define OLDEST_WIRE_VERSION 6 // MongoDB 3.6
 
+// A document of 16 MiB passes through several buffers of the driver and of ours. From this size on
+// each is mapped for itself and goes back at once; else they stay in the heap, worker by worker.
+#define MAP_FROM (1024 * 1024)
+
 static void start_driver(void) {
+    mallopt(M_MMAP_THRESHOLD, MAP_FROM);
     mongoc_init();
     // The driver would print warnings on its own.
     mongoc_log_set_handler(NULL, NULL);

@@ -51,6 +51,8 @@ const struct segment_sum *segment_reader_sum(const struct segment_reader *r);
 // 1: a document, valid until the next call; 0: the end; negative: ERR_DATA (with the byte of the
 // uncompressed stream), ERR_IO. Not to be called again after 0 or an error.
 int segment_next(struct segment_reader *r, const uint8_t **doc, size_t *len, struct err *e);
+// Gives back the room of a large document; what segment_next handed out last is gone then.
+void segment_trim(struct segment_reader *r);
 // Byte offset, in the uncompressed stream, of the document that segment_next will hand out next.
 uint64_t segment_offset(const struct segment_reader *r);
 void segment_reader_free(struct segment_reader *r);

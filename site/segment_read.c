@@ -142,12 +142,25 @@ static int read_compressed(struct segment_reader *r, struct err *e) {
     return 0;
 }
 
-static void make_room(struct segment_reader *r, size_t need) {
+static void move_to_front(struct segment_reader *r) {
     memmove(r->data, r->data + r->start, r->stop - r->start);
     r->stop -= r->start;
     r->start = 0;
+}
+
+static void make_room(struct segment_reader *r, size_t need) {
+    move_to_front(r);
     size_t cap = need + ZSTD_DStreamOutSize();
     if (cap > r->cap) {
+        r->data = must_realloc(r->data, 1, cap);
+        r->cap = cap;
+    }
+}
+
+void segment_trim(struct segment_reader *r) {
+    size_t cap = r->stop - r->start + 2 * ZSTD_DStreamOutSize();
+    if (cap < r->cap) {
+        move_to_front(r);
         r->data = must_realloc(r->data, 1, cap);
         r->cap = cap;
     }

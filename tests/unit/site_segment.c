@@ -118,6 +118,9 @@ static void comes_out_as_it_went_in(void **state) {
         assert_memory_equal(doc, want, len);
         offset += len;
         free(want);
+        if (i % 2) {
+            segment_trim(r);
+        }
     }
     const uint8_t *doc;
     size_t len;
