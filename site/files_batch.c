@@ -40,7 +40,7 @@ static void batch_free(struct out_batch *b) {
 
 void batches_free(struct sender *s) {
     if (s->archive != NULL) {
-        archive_write_fail(s->archive); // nothing more may be written on the way out
+        err_set(&s->late, ERR_FAILED, "given up"); // nothing more goes out
         archive_write_free(s->archive);
     }
     archive_entry_free(s->entry);
@@ -63,23 +63,24 @@ static int flush_frame(struct sender *s, struct err *e) {
     return rc;
 }
 
+// Never fails towards libarchive, which loses memory then: what could not be sent is in s->late.
 static la_ssize_t on_write(struct archive *a, void *arg, const void *data, size_t len) {
     struct sender *s = arg;
     const char *from = data;
-    for (size_t left = len; left > 0;) {
+    (void)a;
+    for (size_t left = len; left > 0 && s->late.code == 0;) {
         size_t part = TAR_FRAME - s->frame.len < left ? TAR_FRAME - s->frame.len : left;
         buf_put(&s->frame, from, part);
         from += part;
         left -= part;
-        if (s->frame.len == TAR_FRAME && flush_frame(s, &s->late) < 0) {
-            archive_set_error(a, EPIPE, "stream broken");
-            return -1;
+        if (s->frame.len == TAR_FRAME) {
+            flush_frame(s, &s->late);
         }
     }
     return (la_ssize_t)len;
 }
 
-static int archive_failed(struct sender *s, struct err *e) {
+int archive_failed(struct sender *s, struct err *e) {
     if (s->late.code != 0) {
         *e = s->late;
         return e->code;
@@ -104,7 +105,7 @@ static int archive_open(struct sender *s, struct err *e) {
 }
 
 static int archive_end(struct sender *s, struct err *e) {
-    if (archive_write_close(s->archive) != ARCHIVE_OK) {
+    if (archive_write_close(s->archive) != ARCHIVE_OK || s->late.code != 0) {
         return archive_failed(s, e);
     }
     archive_write_free(s->archive);
@@ -163,7 +164,8 @@ static void describe(struct archive_entry *a, const struct tree_entry *t) {
 }
 
 static int write_header(struct sender *s, struct err *e) {
-    return archive_write_header(s->archive, s->entry) == ARCHIVE_OK ? 0 : archive_failed(s, e);
+    int rc = archive_write_header(s->archive, s->entry);
+    return rc == ARCHIVE_OK && s->late.code == 0 ? 0 : archive_failed(s, e);
 }
 
 static struct member *begin_member(struct sender *s, struct item *i, char kind) {
@@ -238,7 +240,9 @@ int batch_send(struct sender *s, struct item *i, struct err *e) {
         }
         rc = write_header(s, e);
     }
-    s->batch->counts.sent += rc == 0;
+    if (rc == 0) {
+        s->batch->counts.sent++;
+    }
     return rc;
 }
 

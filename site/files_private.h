@@ -214,5 +214,6 @@ int batch_mend(struct sender *s, const struct tree_entry *t, uint8_t what, bool 
                struct err *e);
 int batch_end(struct sender *s, struct err *e); // nothing when there is none
 int batch_wait_all(struct sender *s, struct err *e);
+int archive_failed(struct sender *s, struct err *e); // why the archive did not take something
 int batch_receipt(void *sender, const struct frame *f, struct err *e);
 void batches_free(struct sender *s);

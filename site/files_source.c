@@ -96,17 +96,13 @@ int source_digest(struct sender *s, struct item *i, struct err *e) {
 
 static int to_archive(struct sender *s, size_t len, struct err *e) {
     la_ssize_t put = archive_write_data(s->archive, s->buffer, len);
-    if (put == (la_ssize_t)len) {
-        if (s->job->progress != NULL && len == SOURCE_BUFFER) {
-            s->job->progress(s->job->arg, 0, len);
-        }
-        return 0;
+    if (put != (la_ssize_t)len || s->late.code != 0) {
+        return archive_failed(s, e);
     }
-    if (s->late.code != 0) {
-        *e = s->late;
-        return e->code;
+    if (s->job->progress != NULL && len == SOURCE_BUFFER) {
+        s->job->progress(s->job->arg, 0, len);
     }
-    return err_set(e, ERR_FAILED, "libarchive: %s", archive_error_string(s->archive));
+    return 0;
 }
 
 int source_copy(struct sender *s, struct item *i, int fd, struct err *e) {

@@ -15,8 +15,9 @@
 #include "base/fault.h"
 #include "site/tree_name.h"
 
-// A folder without a lock is of somebody who died before, or who is just making it.
-#define MAKING_NS INT64_C(600000000000)
+#define LOCK "lock"
+#define LOCK_FLAGS (O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+#define TRIES 100
 #define PROBE "probe"
 #define STRANGER 61234 // neither owner nor group of anything, and mapped in most user namespaces
 
@@ -61,21 +62,11 @@ void stage_times(int64_t mtime_ns, struct timespec out[2]) {
 
 // --- the dead
 
+// One that is just being made may be taken for a dead one: whoever makes it notices.
 static void sweep_one(int rootfd, const char *name) {
-    struct stat st;
     AUTO_CLOSE int dir = openat(rootfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (dir < 0 || fstat(dir, &st) != 0) {
-        return;
-    }
-    AUTO_CLOSE int lock = openat(dir, "lock", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (lock < 0) {
-        int64_t age = clock_wall_ns() - (int64_t)st.st_mtim.tv_sec * 1000000000;
-        if (errno == ENOENT && age > MAKING_NS) {
-            path_remove_tree(rootfd, name);
-        }
-        return;
-    }
-    if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
+    AUTO_CLOSE int lock = dir < 0 ? -1 : openat(dir, LOCK, LOCK_FLAGS, 0600);
+    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0) {
         path_remove_tree(rootfd, name);
     }
 }
@@ -157,36 +148,42 @@ void stage_guess(struct keeps *keeps) {
 // --- the folder
 
 // Between the folder's making and its lock another session may take it for a dead one's and remove
-// it. 1: that happened, make it again.
-static int make_once(struct stage *s, struct err *e) {
-    int fault = FAULT("stage-make");
-    if (fault != 0 || (mkdirat(s->rootfd, s->name, 0700) != 0 && errno != EEXIST)) {
-        return err_sys(e, ERR_IO, fault != 0 ? fault : errno,
-                       "no folder can be made in the destination's data directory; give user %u "
-                       "the right to write there",
-                       (unsigned)geteuid());
+// it. -1 with errno; EAGAIN: that happened, make it again.
+static int make_once(struct stage *s) {
+    struct stat lock, named;
+    if (mkdirat(s->rootfd, s->name, 0700) != 0 && errno != EEXIST) {
+        return -1;
     }
     s->fd = openat(s->rootfd, s->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    s->lock = s->fd < 0 ? -1 : openat(s->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (s->lock < 0) {
-        return errno == ENOENT ? 1 : err_sys(e, ERR_IO, errno, "%s: cannot be set up", s->name);
+    s->lock = s->fd < 0 ? -1 : openat(s->fd, LOCK, LOCK_FLAGS, 0600);
+    if (s->lock < 0 || (flock(s->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)) {
+        errno = errno == ENOENT || errno == EWOULDBLOCK ? EAGAIN : errno;
+        return -1;
     }
-    struct stat st;
-    bool taken = flock(s->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    return taken || fstat(s->lock, &st) != 0 || st.st_nlink == 0;
+    // Where there are no locks, nobody sweeps.
+    bool gone = fstat(s->lock, &lock) != 0 || lock.st_nlink == 0 ||
+                fstatat(s->rootfd, s->name, &named, AT_SYMLINK_NOFOLLOW) != 0;
+    errno = gone ? EAGAIN : errno;
+    return gone ? -1 : 0;
 }
 
 static int make(struct stage *s, struct err *e) {
-    for (int tries = 0; tries < 100; tries++) {
-        int rc = make_once(s, e);
-        if (rc <= 0) {
-            return rc;
+    int fault = FAULT("stage-make");
+    for (int tries = 0; fault == 0 && tries < TRIES; tries++) {
+        if (make_once(s) == 0) {
+            return 0;
         }
         auto_close(&s->fd);
         auto_close(&s->lock);
-        clock_sleep_ms(5);
+        if (errno != EAGAIN) {
+            break;
+        }
+        clock_sleep_ms(10);
     }
-    return err_set(e, ERR_RETRY, "%s: taken for a dead one's and removed", s->name);
+    return err_sys(e, ERR_IO, fault != 0 ? fault : errno,
+                   "no folder can be made in the destination's data directory; give user %u the "
+                   "right to write there",
+                   (unsigned)geteuid());
 }
 
 int stage_open(struct stage *s, int rootfd, const uint8_t nonce[PROTOCOL_NONCE], struct err *e) {

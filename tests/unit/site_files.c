@@ -309,7 +309,7 @@ static void test_names_arrive_byte_for_byte(void **state) {
     for (size_t i = 0; i < 20; i++) {
         snprintf(deep + strlen(deep), sizeof deep - strlen(deep), "%050zu/", i);
     }
-    strcat(deep, "f");
+    snprintf(deep + strlen(deep), sizeof deep - strlen(deep), "f");
     put_text_file(p->source, deep, "deep");
     char longest[256];
     memset(longest, 'n', 255);
