@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <math.h>
 #include <string.h>
 
 #include "scan/internal.h"
@@ -21,7 +20,7 @@ static bool whole_number(const struct docid *v, int64_t *out) {
         double d;
         memcpy(&d, v->value, sizeof d);
         d = BSON_DOUBLE_FROM_LE(d);
-        if (d >= -0x1p63 && d < 0x1p63 && trunc(d) == d) {
+        if (d >= -0x1p63 && d < 0x1p63 && (double)(int64_t)d == d) {
             *out = (int64_t)d;
             return true;
         }
