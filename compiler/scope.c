@@ -33,6 +33,7 @@ static void candidates_add(struct candidates *all, const char *id, const char *n
         *slot = all->n;
         ARENA_PUSH(all->arena, all->items, all->n, all->cap, (struct candidate){id, name});
     } else if (name != NULL) {
+        MUST(all->items != NULL && *slot < all->n);
         all->items[*slot].name = name;
     }
 }

@@ -14,10 +14,12 @@ struct named_path {
     size_t object;
 };
 
-// What other steps move: "alice/datasets/d1" to its file set.
+// What other steps move: "alice/datasets/d1" to its file set, by its place in `files` plus one.
 struct covered {
     struct compiling *c;
     struct strtab *objects;
+    const struct model_files **files;
+    size_t n, cap;
 };
 
 static void note_set(struct covered *v, const struct object_set *set) {
@@ -25,21 +27,29 @@ static void note_set(struct covered *v, const struct object_set *set) {
     const struct model_collection *m = &c->m->collections[set->collection];
     for (size_t k = 0; set->files && k < m->n_files; k++) {
         const char *under = model_under(&m->files[k], set->owner, c->scratch);
+        ARENA_PUSH(c->scratch, v->files, v->n, v->cap, &m->files[k]);
         for (size_t i = 0; i < set->n; i++) {
             const char *id = c->inv->objects[set->objects[i]].id;
             AUTO_FREE char *path = must_sprintf("%s/%s", under, id);
             bool added;
             uintptr_t *slot = strtab_slot(v->objects, path, strlen(path), &added);
-            *slot = added ? (uintptr_t)&m->files[k] : *slot;
+            *slot = added ? v->n : *slot;
         }
     }
+}
+
+// The file set of the object at the path's first `len` bytes; NULL when there is none.
+static const struct model_files *file_set_at(const struct covered *v, const char *path,
+                                             size_t len) {
+    size_t place = strtab_get(v->objects, path, len, 0);
+    MUST(place <= v->n && (place == 0 || v->files != NULL));
+    return place == 0 ? NULL : v->files[place - 1];
 }
 
 // The path lies in a directory that an object's tree is.
 static bool is_in_tree(const struct covered *v, const char *path) {
     for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        const struct model_files *f =
-            (const struct model_files *)strtab_get(v->objects, path, (size_t)(slash - path), 0);
+        const struct model_files *f = file_set_at(v, path, (size_t)(slash - path));
         if (f != NULL && f->tree) {
             return true;
         }
@@ -51,8 +61,7 @@ static bool is_in_tree(const struct covered *v, const char *path) {
 static bool is_in_file_set(const struct covered *v, const char *path) {
     const char *leaf = last_component(path);
     for (size_t len = 1; len <= strlen(leaf); len++) {
-        const struct model_files *f = (const struct model_files *)strtab_get(
-            v->objects, path, (size_t)(leaf - path) + len, 0);
+        const struct model_files *f = file_set_at(v, path, (size_t)(leaf - path) + len);
         const char *id = f == NULL ? NULL : arena_strndup(v->c->scratch, leaf, len);
         if (id != NULL && model_name_matches(f, id, leaf)) {
             return true;
@@ -136,7 +145,7 @@ void path_steps(struct compiling *c) {
         return;
     }
     AUTO_STRTAB struct strtab *objects = strtab_new();
-    struct covered v = {c, objects};
+    struct covered v = {.c = c, .objects = objects};
     for (size_t i = 0; i < c->n_sets; i++) {
         note_set(&v, &c->sets[i]);
     }

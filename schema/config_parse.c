@@ -165,7 +165,7 @@ static void take_end(struct parsing *p, const struct ynode *map, bool source) {
 // Secrets stood in the tree as text; the arena would hand them to the next user of the memory.
 static void wipe_tree(struct ynode *n) {
     if (n->type == Y_SCALAR) {
-        explicit_bzero((char *)(uintptr_t)n->text, n->len);
+        explicit_bzero((void *)n->text, n->len);
     }
     for (size_t i = 0; i < n->n; i++) {
         wipe_tree(n->items[i]);

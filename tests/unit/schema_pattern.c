@@ -206,26 +206,32 @@ static void test_check_replacement(void **state) {
     }
 }
 
+struct matching {
+    const struct pattern *pattern;
+    int hits;
+};
+
 static void *match_often(void *arg) {
+    struct matching *m = arg;
     struct err e = {0};
-    uintptr_t hits = 0;
     for (int i = 0; i < 2000; i++) {
-        hits += pattern_match(arg, i % 2 ? "abc" : "xyz", 3, &e) == 1;
+        m->hits += pattern_match(m->pattern, i % 2 ? "abc" : "xyz", 3, &e) == 1;
     }
-    return (void *)hits;
+    return NULL;
 }
 
 static void test_threads(void **state) {
     (void)state;
     pthread_t threads[4];
+    struct matching matching[4];
     struct pattern *p = compiled("^(a)(b)c$");
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(pthread_create(&threads[i], NULL, match_often, p), 0);
+        matching[i] = (struct matching){p, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, match_often, &matching[i]), 0);
     }
     for (int i = 0; i < 4; i++) {
-        void *hits = NULL;
-        pthread_join(threads[i], &hits);
-        assert_int_equal((uintptr_t)hits, 1000);
+        pthread_join(threads[i], NULL);
+        assert_int_equal(matching[i].hits, 1000);
     }
     pattern_free(p);
 }
