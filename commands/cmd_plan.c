@@ -214,7 +214,7 @@ static int make_plan(struct planning *p, struct err *e) {
 }
 
 static int run(struct command_context *c, struct err *e) {
-    struct planning p = {.c = c, .ends = ENDS_INIT};
+    struct planning p = {.c = c, .ends = ENDS_INIT, .shown_ns = clock_mono_ns()};
     int rc = make_plan(&p, e);
     if (p.report != NULL)
         fclose(p.report);

@@ -56,10 +56,10 @@ static int find_only(struct command_context *c, const char *parent, bool unfinis
     const char *what = unfinished ? "unfinished migration" : "migration";
     AUTO_BUF struct buf names = BUF_INIT(1 << 16);
     size_t found = 0;
-    if (dir == NULL)
-        return err_sys(e, ERR_JOURNAL, errno,
-                       "no %s found: %s cannot be read; name one, or give --work-dir", what,
-                       parent);
+    if (dir == NULL) {
+        err_sys(e, ERR_JOURNAL, errno, "no %s was found: %s cannot be read", what, parent);
+        return err_append(e, "; name one, or give --work-dir DIR");
+    }
     for (struct dirent *d; (d = readdir(dir)) != NULL;) {
         const char *path = arena_printf(c->arena, "%s/%s", parent, d->d_name);
         if (d->d_name[0] == '.' || !has_journal(path) || (unfinished && !is_unfinished(c, path)))
