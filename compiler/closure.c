@@ -42,7 +42,7 @@ size_t projects_collection(const struct model *m) {
 // Sets of a plan hold text of a bounded length.
 static bool can_stand_in_set(const struct inv_object *o) {
     size_t len = strlen(o->id);
-    return o->id_is_string && len <= PLAN_TEXT_MAX && escape_is_utf8(o->id, len);
+    return o->id_is_string && plan_id_ok(o->id, len);
 }
 
 // Owners and projects that the scope names, and where every object is.

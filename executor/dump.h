@@ -18,7 +18,7 @@ struct dump {
     struct segment_writer *out;
     const char *by;             // the field that the set is about; "_id" when the plan names none
     const struct strtab *ids;   // of the set; NULL: the step has none
-    const struct strtab *known; // with orphansOf: every string _id of that collection
+    const struct strtab *known; // with orphansOf: every _id there that a set can hold
     uint64_t documents, bytes;  // written so far
 };
 
@@ -30,6 +30,6 @@ int dump_document(struct dump *d, const uint8_t *doc, size_t len, struct err *e)
 int dump_range(struct dump *d, const bson_t *filter, struct err *e);
 // The documents whose `by` field is one of the set's IDs.
 int dump_set(struct dump *d, struct err *e);
-// Every string _id of a collection at the source.
+// Every _id of a collection at the source that a set can hold (plan_id_ok).
 int dump_known_ids(struct step_run *s, struct mongo *source, const char *collection,
                    struct strtab *out, struct err *e);

@@ -57,7 +57,7 @@ static int keep_id(void *arg, const uint8_t *doc, size_t len, struct err *e) {
     if (docid_find(doc, len, &id) < 0) {
         return err_set(e, ERR_DATA, "the source sent a damaged document");
     }
-    if (id.type == BSON_TYPE_UTF8) {
+    if (id.type == BSON_TYPE_UTF8 && plan_id_ok((const char *)id.value + 4, id.len - 5)) {
         *strtab_slot(arg, id.value + 4, id.len - 5, NULL) = 1;
     }
     return 0;

@@ -40,6 +40,10 @@ const char *check_label_fault(const char *label) {
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
 
+bool plan_id_ok(const char *id, size_t len) {
+    return len <= PLAN_TEXT_MAX && memchr(id, 0, len) == NULL && escape_is_utf8(id, len);
+}
+
 bool plan_name_ok(const char *name) {
     size_t len = strlen(name);
     return len >= 1 && len <= PLAN_NAME_MAX && strspn(name, LETTERS DIGITS) > 0 &&

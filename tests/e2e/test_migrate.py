@@ -25,6 +25,18 @@ def test_whole_server(migration):
     migration.verify("--checksum").ok()
 
 
+def test_hostile_server(ends, mvimig):
+    """IDs and owners that are no file names, or that no plan can hold: every document moves."""
+    migration = Migration(ends.fill(hostile=True), mvimig)
+    migration.plan().ok()
+    migration.apply().ok()
+    oracle.check(oracle.document_differences(
+        oracle.migrated(oracle.documents(ends.source.db), migration.documents_before),
+        oracle.documents(ends.destination.db), id_to_front=True))
+    assert {"special"} == {c for c, in migration.ask("select class from problems")}
+    assert sorted(os.listdir(ends.folder)) == ["destination", "network.json", "source", "t.yaml"]
+
+
 @pytest.mark.asan
 def test_second_apply_moves_nothing(migration):
     migration.plan().ok()
