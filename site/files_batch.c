@@ -11,13 +11,23 @@
 
 #define TAR_FRAME (256u << 10)
 
-static struct member *add(struct members *l, char kind, const char *path) {
+static struct member *push(struct members *l, struct member m) {
     if (l->n == l->cap) {
         l->cap = l->cap == 0 ? 64 : 2 * l->cap;
         l->items = must_realloc(l->items, l->cap, sizeof *l->items);
     }
-    l->items[l->n] = (struct member){.kind = kind, .path = must_strdup(path)};
+    l->items[l->n] = m;
     return &l->items[l->n++];
+}
+
+static struct member *add(struct members *l, char kind, const struct tree_entry *t) {
+    const struct member m = {.kind = kind,
+                             .mode = t->mode,
+                             .uid = t->uid,
+                             .gid = t->gid,
+                             .mtime_ns = t->mtime_ns,
+                             .path = must_strdup(t->path)};
+    return push(l, m);
 }
 
 static void members_free(struct members *l) {
@@ -169,7 +179,7 @@ static int write_header(struct sender *s, struct err *e) {
 }
 
 static struct member *begin_member(struct sender *s, struct item *i, char kind) {
-    struct member *m = add(&s->batch->members, kind, i->path);
+    struct member *m = add(&s->batch->members, kind, &i->t);
     if (i->replace) {
         remark(s->batch, REMARK_REPLACE, i->far);
     }
@@ -182,8 +192,9 @@ static int send_content(struct sender *s, struct item *i, int fd, struct err *e)
         return rc;
     }
     describe(s->entry, &i->t);
-    source_describe(s, fd, i);
+    uint64_t xattrs = source_describe(s, fd, i);
     struct member *m = begin_member(s, i, TREE_FILE);
+    m->xattrs = xattrs;
     rc = write_header(s, e);
     rc = rc < 0 ? rc : source_copy(s, i, fd, e);
     if (rc < 0) {
@@ -260,7 +271,7 @@ int batch_mend(struct sender *s, const struct tree_entry *t, uint8_t what, bool 
                            .mtime_ns = t->mtime_ns,
                            .path = t->path};
     put_mend(&s->batch->mend_records, &m);
-    add(&s->batch->mends, 'm', t->path)->counted = counted;
+    add(&s->batch->mends, 'm', t)->counted = counted;
     s->batch->counts.mended += counted;
     return 0;
 }
@@ -276,11 +287,20 @@ static void digest_members(struct sender *s, const struct out_batch *b, uint64_t
             continue;
         }
         bool file = m->kind == TREE_FILE;
-        const void *data = file ? (const void *)m->digest : m->target;
-        digest_item(s->hash, m->kind, m->path, data,
-                    file                ? HASH_SIZE
-                    : m->target != NULL ? strlen(m->target)
-                                        : 0);
+        const struct digest_item d = {
+            .kind = m->kind,
+            .path = m->path,
+            .mode = m->mode,
+            .uid = m->uid,
+            .gid = m->gid,
+            .mtime_ns = m->mtime_ns,
+            .xattrs = m->xattrs,
+            .data = file ? (const void *)m->digest : m->target,
+            .len = file                ? HASH_SIZE
+                   : m->target != NULL ? strlen(m->target)
+                                       : 0,
+        };
+        digest_item(s->hash, &d);
         *bytes += m->size;
         ++*count;
     }
@@ -303,9 +323,10 @@ static int send_mends(struct sender *s, struct out_batch *b, struct err *e) {
         rc = wire_send(&s->session.wire, FRAME_MEND, b->mend_records.data + at, end - at, e);
         at = end;
     }
-    for (size_t k = 0; k < b->mends.n; k++) {
-        add(&b->members, 'm', b->mends.items[k].path)->counted = b->mends.items[k].counted;
+    for (size_t k = 0; k < b->mends.n; k++) { // they count behind the members
+        push(&b->members, b->mends.items[k]);
     }
+    b->mends.n = 0;
     return rc;
 }
 

@@ -118,7 +118,9 @@ struct member { // of a batch, as the receipt has to confirm it
     char kind;
     bool is_void, refused;
     bool counted; // a mend that is in the counts, not only the end of a changed directory
-    uint64_t size;
+    uint32_t mode, uid, gid;
+    uint64_t size, xattrs;
+    int64_t mtime_ns;
     uint8_t digest[HASH_SIZE];
     char *path, *target;
 };
@@ -202,7 +204,8 @@ int source_digest(struct sender *s, struct item *i, struct err *e);
 // Reads it into the archive, whose header was written; sets i->digest.
 int source_copy(struct sender *s, struct item *i, int fd, struct err *e);
 int source_target(struct sender *s, struct item *i, struct err *e);
-void source_describe(struct sender *s, int fd, const struct item *i); // xattrs, holes
+// Adds extended attributes and holes to s->entry; the attributes' share in the digest.
+uint64_t source_describe(struct sender *s, int fd, const struct item *i);
 const struct first_link *source_first(struct sender *s, const struct item *i);
 void source_remember(struct sender *s, const struct item *i);
 void source_free(struct sender *s);

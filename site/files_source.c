@@ -124,7 +124,8 @@ int source_target(struct sender *s, struct item *i, struct err *e) {
 
 // --- what else a file has
 
-static void add_xattrs(struct sender *s, int fd) {
+static uint64_t add_xattrs(struct sender *s, int fd) {
+    uint64_t sum = 0;
     size_t total = 0;
     AUTO_FREE char *names = NULL;
     ssize_t len = flistxattr(fd, NULL, 0);
@@ -132,7 +133,7 @@ static void add_xattrs(struct sender *s, int fd) {
         s->no_xattr = errno == ENOTSUP;
     }
     if (len <= 0 || len > (ssize_t)XATTR_NAMES) {
-        return;
+        return 0;
     }
     names = must_calloc(1, (size_t)len + 1);
     len = flistxattr(fd, names, (size_t)len);
@@ -143,8 +144,10 @@ static void add_xattrs(struct sender *s, int fd) {
         ssize_t n = fgetxattr(fd, names + at, s->buffer, SOURCE_BUFFER);
         if (n >= 0 && (total += (size_t)n) <= XATTR_TOTAL) {
             archive_entry_xattr_add_entry(s->entry, names + at, s->buffer, (size_t)n);
+            sum ^= digest_xattr(names + at, s->buffer, (size_t)n);
         }
     }
+    return sum;
 }
 
 // A file of too many pieces goes as if it had no holes.
@@ -169,13 +172,13 @@ static void add_holes(struct sender *s, int fd, uint64_t size) {
     lseek(fd, 0, SEEK_SET);
 }
 
-void source_describe(struct sender *s, int fd, const struct item *i) {
-    if ((s->session.keeps.flags & KEEP_XATTR) != 0 && !s->no_xattr) {
-        add_xattrs(s, fd);
-    }
+uint64_t source_describe(struct sender *s, int fd, const struct item *i) {
+    bool ask = (s->session.keeps.flags & KEEP_XATTR) != 0 && !s->no_xattr;
+    uint64_t xattrs = ask ? add_xattrs(s, fd) : 0;
     if (i->t.size > 0 && i->t.blocks * 512 < i->t.size) {
         add_holes(s, fd, i->t.size);
     }
+    return xattrs;
 }
 
 // --- hard links

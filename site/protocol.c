@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/escape.h"
 
-#define HEAD 5
+#define HEAD 9
 // Room for every answer that may be under way while a frame waits to go out.
 #define IN_MAX (4u * (PROTOCOL_FRAME_MAX + HEAD))
 #define IN_FIRST (512u << 10)
@@ -45,6 +45,14 @@ void wire_close(struct wire *w) {
 
 static uint32_t frame_len(const uint8_t *head) {
     return (uint32_t)head[1] << 24 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 8 | head[4];
+}
+
+uint32_t wire_check(enum frame_type type, const void *data, size_t len) {
+    return type == FRAME_TAR ? 0 : (uint32_t)hash_mix64(data, len) ^ (uint32_t)type * 0x9e3779b1u;
+}
+
+static uint32_t frame_check(const uint8_t *head) {
+    return (uint32_t)head[5] << 24 | (uint32_t)head[6] << 16 | (uint32_t)head[7] << 8 | head[8];
 }
 
 // Makes room for at least one more frame's rest; what was handed out is given up.
@@ -84,18 +92,25 @@ static bool is_known(uint8_t type) {
     return type != 0 && strchr("HSNLMDBTUCGhpldrxA", type) != NULL;
 }
 
+static int no_frame(const struct wire *w, const uint8_t *head, struct err *e) {
+    char shown[64];
+    return err_set(e, ERR_RETRY, "%s: said something that is no frame (\"%s\")", w->peer,
+                   escape_into(shown, sizeof shown, (const char *)head, HEAD));
+}
+
 // 1: a frame; 0: not whole yet.
 static int in_frame(struct wire *w, struct frame *f, struct err *e) {
     while (w->len - w->at >= HEAD) {
         const uint8_t *head = w->data + w->at;
         uint32_t len = frame_len(head);
         if (!is_known(head[0]) || len > PROTOCOL_FRAME_MAX) {
-            char shown[64];
-            return err_set(e, ERR_RETRY, "%s: answered with something that is no frame (\"%s\")",
-                           w->peer, escape_into(shown, sizeof shown, (const char *)head, HEAD));
+            return no_frame(w, head, e);
         }
         if (w->len - w->at < HEAD + (size_t)len) {
             return 0;
+        }
+        if (wire_check(head[0], head + HEAD, len) != frame_check(head)) {
+            return no_frame(w, head, e);
         }
         w->at += HEAD + (size_t)len;
         if (head[0] != FRAME_ALIVE) {
@@ -214,8 +229,10 @@ static int out_all(struct wire *w, struct iovec *v, int n, struct err *e) {
 
 int wire_send(struct wire *w, enum frame_type type, const void *data, size_t len, struct err *e) {
     MUST(len <= PROTOCOL_FRAME_MAX);
-    uint8_t head[HEAD] = {(uint8_t)type, (uint8_t)(len >> 24), (uint8_t)(len >> 16),
-                          (uint8_t)(len >> 8), (uint8_t)len};
+    uint32_t check = wire_check(type, data, len);
+    uint8_t head[HEAD] = {(uint8_t)type,          (uint8_t)(len >> 24),  (uint8_t)(len >> 16),
+                          (uint8_t)(len >> 8),    (uint8_t)len,          (uint8_t)(check >> 24),
+                          (uint8_t)(check >> 16), (uint8_t)(check >> 8), (uint8_t)check};
     struct iovec v[2] = {{.iov_base = head, .iov_len = HEAD},
                          {.iov_base = (void *)data, .iov_len = len}};
     pthread_mutex_lock(&w->lock);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a sender and a receiver of files talk: frames over two byte streams that may lie.
 //
-// A frame is a type (1 byte), a length (4 bytes) and as many bytes of payload, at most
-// PROTOCOL_FRAME_MAX. Integers are big endian; a string is a length (2 bytes) and its bytes. No
-// meaning hangs on the end of a stream: whoever is told nothing for the timeout gives up, and
-// whoever is busy for long says ALIVE in between. Everything is strict: an unknown type, a field
-// that is too long or left over ends the session.
+// A frame is a type (1 byte), the length of its payload (4 bytes, at most PROTOCOL_FRAME_MAX), a
+// check of both (4 bytes, wire_check) and the payload. Integers are big endian; a string is a
+// length (2 bytes) and its bytes. No meaning hangs on the end of a stream: whoever is told nothing
+// for the timeout gives up, and whoever is busy for long says ALIVE in between. Everything is
+// strict: an unknown type, a field that is too long or left over ends the session.
 //
 //     sender                          receiver
 //     HELLO  version nonce timeout ─►
@@ -29,7 +29,8 @@
 // one comes in, and receipts come in the order of the batches. FAILURE (code, escaped text) may
 // come at any time, is the last frame of its side, and ends the session.
 //
-// The digest of a batch is SHA-256 over its items in order: `digest_item` below.
+// The digest of a batch is SHA-256 over its items in order, metadata included (digest_item). It is
+// what makes the bytes of TAR frames sure, which have no check of their own.
 #pragma once
 
 #include <pthread.h>
@@ -109,6 +110,8 @@ int wire_alive(struct wire *w, struct err *e);
 void wire_fail(struct wire *w, const struct err *why);
 // Turns a FAILURE frame into an error: the far side's code and text.
 int wire_failure(struct wire *w, const struct frame *f, struct err *e);
+
+uint32_t wire_check(enum frame_type type, const void *data, size_t len); // 0 for TAR
 
 // --- payloads
 
@@ -198,6 +201,15 @@ struct refusal {
     char detail[128];
 };
 
-// One item's share in the digest of a batch: kind 'f' (SHA-256 of the content), 'd' (none), 'l'
-// (target), 'h' (target of a hard link), 'm' (a mend: none).
-void digest_item(struct hash *h, char kind, const char *path, const void *data, size_t len);
+// One item's share in the digest of a batch.
+struct digest_item {
+    char kind; // 'f' file, 'd' directory, 'l' symlink, 'h' hard link, 'm' mend
+    const char *path;
+    uint32_t mode, uid, gid; // as they are sent
+    int64_t mtime_ns;
+    uint64_t xattrs;  // digest_xattr of each, by exclusive or
+    const void *data; // SHA-256 of a file's content, target of a link; else none
+    size_t len;
+};
+void digest_item(struct hash *h, const struct digest_item *i);
+uint64_t digest_xattr(const char *name, const void *value, size_t len);

@@ -140,8 +140,18 @@ void take_mend(struct take *t, struct mend *m, char path[PATH_REL_MAX + 1]) {
              (m->what & ~(MEND_MODE | MEND_OWNER | MEND_TIME)) != 0 || !path_relative_ok(path);
 }
 
-void digest_item(struct hash *h, char kind, const char *path, const void *data, size_t len) {
-    hash_field(h, &kind, 1);
-    hash_field_str(h, path);
-    hash_field(h, data, len);
+void digest_item(struct hash *h, const struct digest_item *i) {
+    const uint64_t numbers[] = {(uint8_t)i->kind,      i->mode,  i->uid, i->gid,
+                                (uint64_t)i->mtime_ns, i->xattrs};
+    uint8_t bytes[sizeof numbers];
+    for (size_t k = 0; k < sizeof bytes; k++) {
+        bytes[k] = (uint8_t)(numbers[k / 8] >> (56 - 8 * (k % 8)));
+    }
+    hash_update(h, bytes, sizeof bytes);
+    hash_field_str(h, i->path);
+    hash_field(h, i->data, i->len);
+}
+
+uint64_t digest_xattr(const char *name, const void *value, size_t len) {
+    return hash_mix64(name, strlen(name) + 1) * 31 + hash_mix64(value, len);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -102,6 +103,9 @@ static int on_member(void *arg, const struct tar_member *m, struct err *e) {
     i->size = m->size;
     i->mtime_ns = m->mtime_ns;
     r->batch->n_members++;
+    for (size_t k = 0; k < m->n_xattrs; k++) {
+        i->xattrs ^= digest_xattr(m->xattrs[k].name, m->xattrs[k].value, m->xattrs[k].len);
+    }
     if (m->type == TREE_LINK || m->type == TAR_HARD) {
         i->target = must_strdup(m->target);
     }
@@ -170,7 +174,51 @@ static int on_end(void *arg, struct err *e) {
 
 // --- frames
 
-// The directories that lead to `under`, made as they are at the source.
+#define PARENT "parent" // in the staging folder
+
+// As it is at the source, as far as that can be kept.
+static int dress_parent(struct receiver *r, int fd, size_t i) {
+    if (i >= r->n_parents) {
+        return 0;
+    }
+    if ((r->stage.keeps.flags & KEEP_OWNER) != 0 &&
+        fchown(fd, r->parents[i].uid, r->parents[i].gid) != 0) {
+        return -1;
+    }
+    return fchmod(fd, r->parents[i].mode | 0700);
+}
+
+// Makes a directory that leads to `under`, unless it is there. It gets its name only when its mode
+// and owner are right: a kill in between would leave a directory that nobody mends.
+static int make_parent(struct receiver *r, int at, const char *name, size_t i) {
+    struct stat st;
+    if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        return 0;
+    }
+    unlinkat(r->stage.fd, PARENT, AT_REMOVEDIR);
+    if (mkdirat(r->stage.fd, PARENT, 0700) != 0) {
+        return -1;
+    }
+    AUTO_CLOSE int fd = path_open(r->stage.fd, PARENT, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0 || dress_parent(r, fd, i) != 0 || fsync(fd) != 0) {
+        return -1;
+    }
+    if (renameat2(r->stage.fd, PARENT, at, name, RENAME_NOREPLACE) == 0) {
+        return fsync(at);
+    }
+    bool unknown = errno == EINVAL || errno == ENOSYS; // file systems without RENAME_NOREPLACE
+    unlinkat(r->stage.fd, PARENT, AT_REMOVEDIR);
+    if (!unknown) {
+        return errno == EEXIST ? 0 : -1; // somebody else was quicker
+    }
+    if (mkdirat(at, name, 0700) != 0) {
+        return errno == EEXIST ? 0 : -1;
+    }
+    AUTO_CLOSE int made = path_open(at, name, O_RDONLY | O_DIRECTORY, 0);
+    return made < 0 || dress_parent(r, made, i) != 0 || fsync(made) != 0 ? -1 : fsync(at);
+}
+
+// The directories that lead to `under`.
 static int make_parents(struct receiver *r, struct err *e) {
     AUTO_CLOSE int at = path_open(r->rootfd, ".", O_RDONLY | O_DIRECTORY, 0);
     const char *rest = strcmp(r->under, ".") == 0 ? "" : r->under;
@@ -179,20 +227,10 @@ static int make_parents(struct receiver *r, struct err *e) {
         char name[PATH_COMPONENT_MAX + 1];
         memcpy(name, rest, len);
         name[len] = 0;
-        bool made = mkdirat(at, name, 0700) == 0;
-        if (!made && errno != EEXIST) {
+        if (make_parent(r, at, name, i) != 0) {
             break;
         }
         int next = path_open(at, name, O_RDONLY | O_DIRECTORY, 0);
-        if (next >= 0 && made && i < r->n_parents) {
-            if ((r->stage.keeps.flags & KEEP_OWNER) == 0 ||
-                fchown(next, r->parents[i].uid, r->parents[i].gid) == 0) {
-                fchmod(next, r->parents[i].mode | 0700);
-            }
-        }
-        if (next >= 0 && made && (fsync(next) != 0 || fsync(at) != 0)) {
-            auto_close(&next);
-        }
         auto_close(&at);
         at = next;
         rest += len + (rest[len] == '/');
@@ -316,6 +354,18 @@ int receive_commit(struct receiver *r, const struct frame *f, struct err *e) {
 
 void batch_digest(struct hash *h, const struct item *i) {
     bool file = i->kind == TREE_FILE;
-    const void *data = file ? (const void *)i->digest : i->target;
-    digest_item(h, i->kind, i->path, data, file ? HASH_SIZE : i->target ? strlen(i->target) : 0);
+    const struct digest_item d = {
+        .kind = i->kind,
+        .path = i->path,
+        .mode = i->mode,
+        .uid = i->uid,
+        .gid = i->gid,
+        .mtime_ns = i->mtime_ns,
+        .xattrs = i->xattrs,
+        .data = file ? (const void *)i->digest : i->target,
+        .len = file                ? HASH_SIZE
+               : i->target != NULL ? strlen(i->target)
+                                   : 0,
+    };
+    digest_item(h, &d);
 }

@@ -26,6 +26,7 @@ struct item {
     uint32_t mode, uid, gid;
     uint64_t size, was_size;
     int64_t mtime_ns, was_mtime_ns;
+    uint64_t xattrs; // as digest_item has it
     char *path, *target;
     uint8_t digest[HASH_SIZE]; // of a file, as read back
 };
