@@ -169,8 +169,8 @@ int plan_validate(struct plan *p, const struct plan_rules *rules, struct problem
 // expectations. Called by plan_validate.
 void plan_hash_steps(struct plan *p);
 
-// An ID that a set can hold: UTF-8 without a zero byte, at most PLAN_TEXT_MAX bytes. A document whose
-// string _id is none is never left out by a set: it goes with those that belong to no object.
+// An ID that a set can hold: UTF-8 without a zero byte, at most PLAN_TEXT_MAX bytes. A document
+// whose string _id is none is never left out by a set: it goes with those that belong to no object.
 bool plan_id_ok(const char *id, size_t len);
 // A name of a migration: [A-Za-z0-9][A-Za-z0-9._-]{0,62}.
 bool plan_name_ok(const char *name);
