@@ -103,6 +103,9 @@ static int on_member(void *arg, const struct tar_member *m, struct err *e) {
     i->size = m->size;
     i->mtime_ns = m->mtime_ns;
     r->batch->n_members++;
+    for (size_t k = 0; k < m->n_xattrs; k++) {
+        i->xattrs ^= digest_xattr(m->xattrs[k].name, m->xattrs[k].value, m->xattrs[k].len);
+    }
     if (m->type == TREE_LINK || m->type == TAR_HARD) {
         i->target = must_strdup(m->target);
     }
@@ -351,6 +354,18 @@ int receive_commit(struct receiver *r, const struct frame *f, struct err *e) {
 
 void batch_digest(struct hash *h, const struct item *i) {
     bool file = i->kind == TREE_FILE;
-    const void *data = file ? (const void *)i->digest : i->target;
-    digest_item(h, i->kind, i->path, data, file ? HASH_SIZE : i->target ? strlen(i->target) : 0);
+    const struct digest_item d = {
+        .kind = i->kind,
+        .path = i->path,
+        .mode = i->mode,
+        .uid = i->uid,
+        .gid = i->gid,
+        .mtime_ns = i->mtime_ns,
+        .xattrs = i->xattrs,
+        .data = file ? (const void *)i->digest : i->target,
+        .len = file                ? HASH_SIZE
+               : i->target != NULL ? strlen(i->target)
+                                   : 0,
+    };
+    digest_item(h, &d);
 }

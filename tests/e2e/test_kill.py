@@ -2,6 +2,7 @@
 """SIGKILL at any moment, then resume: the end is that of an undisturbed run, and little is redone."""
 import os
 import random
+import sqlite3
 import time
 
 import pytest
@@ -17,18 +18,33 @@ BATCH_DOCUMENTS, BATCH_FILES, JOBS = 1000, 2000, 4
 SLOW = {"MVIMIG_FAULT": "journal-after-commit:sleep=20:1+"}
 
 
+def events(migration):
+    """How far the journal is; 0 before it is there."""
+    try:
+        return migration.ask("select count(*) from event")[0][0]
+    except sqlite3.OperationalError:
+        return 0
+
+
 def undisturbed(make_ends, mvimig):
     migration = Migration(make_ends().fill(datasets=6, files_per_dataset=60), mvimig, "whole")
     migration.plan().ok()
-    started = time.monotonic()
-    migration.start_apply(env=SLOW).wait().ok()
-    seconds = time.monotonic() - started
+    migration.apply().ok()
     ends = migration.ends
-    return (oracle.documents(ends.destination.db), oracle.tree(ends.destination.data_dir), seconds)
+    return (oracle.documents(ends.destination.db), oracle.tree(ends.destination.data_dir),
+            events(migration))
+
+
+def kill_when(running, migration, seen, chance):
+    """SIGKILL a little after the journal has gone on to `seen` events."""
+    while not running.ended() and events(migration) < seen:
+        time.sleep(0.002)
+    time.sleep(chance.uniform(0, 0.03))
+    return running.kill9().rc == -9
 
 
 def test_kill_at_random_moments(make_ends, mvimig):
-    documents, tree, seconds = undisturbed(make_ends, mvimig)
+    documents, tree, total = undisturbed(make_ends, mvimig)
     chance = random.Random(SEED)
     migration = Migration(make_ends().fill(datasets=6, files_per_dataset=60), mvimig, "killed")
     migration.plan().ok()
@@ -36,10 +52,8 @@ def test_kill_at_random_moments(make_ends, mvimig):
     for n in range(KILLS):
         begun = os.path.exists(migration.journal_path)
         running = migration.start_resume(SLOW) if begun else migration.start_apply(env=SLOW)
-        # Each run gets a part of the whole: they all together seldom reach the end.
-        time.sleep(chance.uniform(0, 1.5 * seconds / KILLS))
-        if running.kill9().rc == -9:
-            killed += 1
+        killed += kill_when(running, migration,
+                            events(migration) + chance.randint(1, 2 * total // KILLS), chance)
     print(f"seed {SEED}: {killed} of {KILLS} runs were killed before their end")
     assert killed >= KILLS * 0.6, "the runs were over before they were killed"
     begun = os.path.exists(migration.journal_path)
