@@ -92,29 +92,6 @@ static void log_wait(void *arg, const char *text) {
     out_log(arg, OUT_INFO, NULL, "%s", text);
 }
 
-int execution_open_journal(struct execution *x, bool create, struct err *e) {
-    struct journal_options o = {
-        .program_version = MVIMIG_VERSION, .on_wait = log_wait, .arg = x->c->out};
-    struct stat st;
-    int rc = migration_dir_open(x->workdir, create, &x->workdir_fd, e);
-    if (rc == 0)
-        rc = lock_take(x->workdir_fd, x->c->name, 0, &x->lock, e);
-    if (rc != 0)
-        return rc;
-    bool there = fstatat(x->workdir_fd, WORKDIR_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0;
-    bool plan_there = fstatat(x->workdir_fd, WORKDIR_PLAN, &st, AT_SYMLINK_NOFOLLOW) == 0;
-    if (!there && (!create || plan_there))
-        return err_set(e, ERR_JOURNAL,
-                       "the journal %s/%s is missing, though a plan was applied there; put it back "
-                       "from its sealed copy or a backup, or plan under another name",
-                       x->workdir, WORKDIR_JOURNAL);
-    rc = there ? journal_open(x->workdir_fd, &o, &x->journal, e)
-               : journal_create(x->workdir_fd, x->plan, &o, &x->journal, e);
-    if (rc == 0)
-        rc = journal_bind(x->journal, x->plan, x->ends.config->path, e);
-    return rc == 0 ? 0 : err_wrap(e, "%s", x->workdir);
-}
-
 // The plan as it is applied is kept for resume, status and the next pass.
 static int keep_plan(struct execution *x, struct err *e) {
     AUTO_FREE char *text = NULL;
@@ -130,6 +107,50 @@ static int keep_plan(struct execution *x, struct err *e) {
         return err_set(e, ERR_PLAN, "%s was changed while it was read; apply it again",
                        x->plan_path);
     return tempfile_put(x->workdir_fd, WORKDIR_PLAN, 0600, text, len, e);
+}
+
+// What only a run with a journal can have left.
+static bool worked_here(int workdir_fd) {
+    struct stat st;
+    return fstatat(workdir_fd, "journal-sealed.db", &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+           fstatat(workdir_fd, "pass-1", &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+// The plan is kept before the journal is made: a journal without its plan could not be resumed.
+static int make_journal(struct execution *x, bool create, const struct journal_options *o,
+                        struct err *e) {
+    if (!create || worked_here(x->workdir_fd))
+        return err_set(e, ERR_JOURNAL,
+                       "the journal %s is missing, though there was one; put it back from "
+                       "journal-sealed.db or a backup, or plan under another name",
+                       WORKDIR_JOURNAL);
+    int rc = keep_plan(x, e);
+    if (rc == 0)
+        rc = journal_create(x->workdir_fd, x->plan, o, &x->journal, e);
+    return rc == 0 ? journal_bind(x->journal, x->plan, x->ends.config->path, e) : rc;
+}
+
+// The plan is kept only when it is the journal's.
+static int take_journal(struct execution *x, bool create, const struct journal_options *o,
+                        struct err *e) {
+    int rc = journal_open(x->workdir_fd, o, &x->journal, e);
+    if (rc == 0)
+        rc = journal_bind(x->journal, x->plan, x->ends.config->path, e);
+    return rc == 0 && create ? keep_plan(x, e) : rc;
+}
+
+int execution_open_journal(struct execution *x, bool create, struct err *e) {
+    struct journal_options o = {
+        .program_version = MVIMIG_VERSION, .on_wait = log_wait, .arg = x->c->out};
+    struct stat st;
+    int rc = migration_dir_open(x->workdir, create, &x->workdir_fd, e);
+    if (rc == 0)
+        rc = lock_take(x->workdir_fd, x->c->name, 0, &x->lock, e);
+    if (rc != 0)
+        return rc;
+    bool there = fstatat(x->workdir_fd, WORKDIR_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    rc = there ? take_journal(x, create, &o, e) : make_journal(x, create, &o, e);
+    return rc == 0 ? 0 : err_wrap(e, "%s", x->workdir);
 }
 
 void execution_fill_run(struct execution *x) {
@@ -190,9 +211,7 @@ int execution_walk(struct execution *x, struct err *e) {
     struct progress progress;
     struct err failure = {0};
     execution_fill_run(x);
-    int rc = keep_plan(x, e);
-    if (rc == 0)
-        rc = journal_run_begin(x->journal, x->c->name, x->plan->digest, e);
+    int rc = journal_run_begin(x->journal, x->c->name, x->plan->digest, e);
     if (rc != 0)
         return rc;
     log_head(x);
