@@ -13,7 +13,7 @@
 
 // A document of 16 MiB passes through several buffers of the driver and of ours. From this size on
 // each is mapped for itself and goes back at once; else they stay in the heap, worker by worker.
-#define MAP_FROM (1024 * 1024)
+#define MAP_FROM (4 * 1024 * 1024)
 
 static void start_driver(void) {
     mallopt(M_MMAP_THRESHOLD, MAP_FROM);
