@@ -244,7 +244,9 @@ def test_keep_alters_nothing(ends, mvimig):
     assert '"00000090"' in detail and "name" in detail
     digests = m.ask("select source_digest, destination_digest from conflicts")
     assert all(len(d) == 64 for row in digests for d in row)
-    m.verify().expect(5)
+    ends.destination.db[PLACE].delete_one({"_id": "00000001"})
+    told = m.verify("--json").expect(5).stdout
+    assert told.count('"kept"') == 2 and told.count('"missing"') == 1
 
 
 @pytest.mark.asan
