@@ -27,7 +27,7 @@ enum doc_state {
     DOC_MISSING,  // not known to be at the destination: to be inserted
     DOC_SENT,     // inserted by us, durable
     DOC_PRESENT,  // there already, byte for byte as expected
-    DOC_CLAIMED,  // the server says duplicate key: to be looked at
+    DOC_CLAIMED,  // the server refused it, mostly as a duplicate: to be looked at
     DOC_UNFIXED,  // there as it is at the source, without the fix-ups: to be mended
     DOC_DIFFERS,  // there with other content: to be resolved
     DOC_KEPT,     // what is there stays

@@ -44,39 +44,38 @@ static bool on_id(const struct mongo_write_error *we) {
            bson_has_field(we->key_pattern, "_id");
 }
 
-// Sets the state of each document that was sent; true when some are claimed to be duplicates.
-static bool take_reply(struct sending *s, const struct mongo_insert_reply *reply) {
-    bool claimed = false;
+// Documents that the server took are sent; about the others its word is only a claim.
+static void take_reply(struct sending *s, const struct mongo_insert_reply *reply) {
     for (size_t i = 0; i < s->n; i++) {
         s->docs[i]->state = DOC_SENT;
     }
     for (size_t i = 0; i < reply->n_errors; i++) {
-        const struct mongo_write_error *we = &reply->errors[i];
-        struct restore_doc *d = s->docs[we->index];
-        if (we->code == MONGO_DUPLICATE_KEY) {
-            d->state = DOC_CLAIMED;
-            claimed = true;
-        } else {
-            reject(d, must_sprintf("the destination refused it: %s (code %d)", we->text, we->code));
-        }
+        s->docs[reply->errors[i].index]->state = DOC_CLAIMED;
     }
-    return claimed;
+}
+
+// After the look: what became of a document that the server would not insert.
+static int take_claim(struct restore *r, struct restore_doc *d, const struct mongo_write_error *we,
+                      struct err *e) {
+    if (d->state == DOC_PRESENT) {
+        return 0; // a validator refuses what stands there already, too
+    }
+    if (we->code != MONGO_DUPLICATE_KEY) {
+        reject(d, must_sprintf("the destination refused it: %s (code %d)", we->text, we->code));
+        return 0;
+    }
+    if (d->state == DOC_CLAIMED && on_id(we)) {
+        d->state = DOC_MISSING;
+        return 0;
+    }
+    return d->state == DOC_CLAIMED ? restore_unique_clash(r, d, we, e) : 0;
 }
 
 static int take_claims(struct restore *r, struct restore_batch *b, struct sending *s,
                        const struct mongo_insert_reply *reply, struct err *e) {
     int rc = restore_look(r->destination, r->collection, b, DOC_CLAIMED, e);
     for (size_t i = 0; rc == 0 && i < reply->n_errors; i++) {
-        const struct mongo_write_error *we = &reply->errors[i];
-        struct restore_doc *d = s->docs[we->index];
-        if (d->state != DOC_CLAIMED) {
-            continue;
-        }
-        if (on_id(we)) {
-            d->state = DOC_MISSING;
-        } else {
-            rc = restore_unique_clash(r, d, we, e);
-        }
+        rc = take_claim(r, s->docs[reply->errors[i].index], &reply->errors[i], e);
     }
     return rc;
 }
@@ -92,7 +91,8 @@ static int send_round(struct restore *r, struct restore_batch *b, struct sending
     if (rc) {
         return rc;
     }
-    if (take_reply(s, &reply)) {
+    take_reply(s, &reply);
+    if (reply.n_errors) {
         rc = take_claims(r, b, s, &reply, e);
     }
     mongo_insert_reply_clear(&reply);

@@ -206,6 +206,17 @@ def test_pages_of_mixed_ids(ends, mvimig):
     assert_documents_arrived(m)
 
 
+def test_children_whose_collections_have_no_index(ends, mvimig):
+    ends.fill()
+    for name in ends.source.db.list_collection_names():
+        ends.source.db[name].drop_indexes()
+    m = Migration(ends, mvimig)
+    m.plan("--users", "alice").ok()
+    m.apply().ok()
+    m.verify().ok()
+    assert m.ask("select sum(documents) from step where kind = 'restore'")[0][0] > 100
+
+
 def test_apply_again_finds_all_present(ends, mvimig):
     m = prepared(ends, mvimig, odd_documents(), odd_documents())
     m.plan().ok()
@@ -262,6 +273,30 @@ def test_replace_keeps_the_old_bytes(ends, mvimig):
     after = arrived(m)
     assert after[rawbson.identity(source[2])] == source[2]
     assert rawbson.identity(source[3]) not in after
+
+
+@pytest.mark.asan
+def test_replace_that_is_refused_puts_the_old_one_back(ends, mvimig):
+    own = [numbered(1, name="old", x=1), numbered(2, name="old2", x=1), numbered(9, name="mine")]
+    ends.destination.db.create_collection(PLACE, validator={"x": {"$not": {"$gt": 5}}})
+    ends.destination.db[PLACE].create_index("name", unique=True)
+    m = prepared(ends, mvimig, [numbered(1, name="new", x=9), numbered(2, name="mine", x=2)], own)
+    m.plan("--server", "--on-conflict", "replace").ok()
+    m.apply().expect(3)
+    assert arrived(m) == {rawbson.identity(r): r for r in own}
+    rows = m.ask("select object_id, class, detail from problems order by object_id")
+    assert [r[:2] for r in rows] == [('"00000001"', "rejected"), ('"00000002"', "rejected")]
+    assert "code 121" in rows[0][2]
+    assert "code 11000" in rows[1][2] and "what was there stays" in rows[1][2]
+
+
+def test_what_is_there_is_there_whatever_a_validator_says(ends, mvimig):
+    raws = [numbered(n, x=n) for n in range(10)]
+    m = prepared(ends, mvimig, raws, raws)
+    ends.destination.db.command("collMod", PLACE, validator={"x": {"$lt": 5}})
+    m.plan().ok()
+    m.apply().ok()
+    assert sums(m) == (10, 0, 10, 0, 0)
 
 
 def test_fail_stops_the_step_and_resume_asks_again(ends, mvimig):
