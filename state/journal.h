@@ -6,9 +6,11 @@
 // never WAL), synchronous=EXTRA, STRICT tables, application_id 0x4D56494D, user_version.
 //
 // Threads: any number of workers call; one writer thread owns the writing connection. Calls of
-// several workers that wait at the same time share one transaction; each call returns only when
-// its own change is durable. A reader that holds the database busy is waited out, with one log line
-// a minute through on_wait (which the writer thread calls), never a failure.
+// several workers share transactions; a call returns only when its own change is durable, but for
+// journal_step_begin and journal_batch, which return once it is made: they say what was done at the
+// destination, and to lose the newest of them in a kill means only to do that again. A reader that
+// holds the database busy is waited out, with one log line a minute through on_wait (which the
+// writer thread calls), never a failure.
 //
 // Errors: a call whose own change is refused (a batch recorded twice, a step that is done already)
 // fails alone. A failure of the file itself, or of a commit, ends the journal: that call and every

@@ -44,7 +44,7 @@ int journal_batch(struct journal *j, const struct plan_step *s, int64_t attempt,
                   const struct batch_record *b, struct err *e) {
     struct finding *findings = attempt_take(j, attempt);
     struct batch_args args = {s, attempt, b, findings};
-    int rc = WRITER_RUN(j, batch_apply, &args, e);
+    int rc = WRITER_EARLY(j, batch_apply, &args, e);
     if (rc != 0) {
         attempt_give_back(j, attempt, findings);
         return err_wrap(e, "%s: recording the batch at %" PRIu64, s->id, b->position);

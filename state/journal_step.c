@@ -99,7 +99,7 @@ static int step_begin(struct journal *j, void *arg, struct err *e) {
 int journal_step_begin(struct journal *j, const struct plan_step *s, int64_t *attempt,
                        struct err *e) {
     struct begin_args args = {.step = s};
-    if (WRITER_RUN(j, step_begin, &args, e) != 0) {
+    if (WRITER_EARLY(j, step_begin, &args, e) != 0) {
         return err_wrap(e, "%s: beginning the step", s->id);
     }
     attempt_remember(j, args.attempt);

@@ -14,8 +14,8 @@
 #define WAIT_POLLS 20                           // then ten times slower
 #define WAIT_QUIET_NS (2 * INT64_C(1000000000)) // ordinary reads end within this
 #define WAIT_LINE_NS (60 * INT64_C(1000000000))
-#define GAP_FACTOR 1 // readers get half of the time at least, while the cap allows
-#define GAP_MAX_NS INT64_C(10000000)
+#define GAP_FACTOR 19 // readers have 19 of 20 parts of the time, while the cap allows
+#define GAP_MAX_NS INT64_C(500000000)
 
 struct stamp stamp_now(void) {
     struct stamp s;
@@ -77,8 +77,8 @@ static int writer_pretend(int errnum, const char *when, struct err *e) {
     return errnum == 0 ? 0 : err_sys(e, ERR_JOURNAL, errnum, "fault point %s the commit", when);
 }
 
-static int writer_commit(struct journal *j, bool reads, struct err *e) {
-    int rc = reads ? 0 : writer_pretend(FAULT("journal-before-commit"), "before", e);
+static int writer_sync(struct journal *j, struct err *e) {
+    int rc = writer_pretend(FAULT("journal-before-commit"), "before", e);
     if (rc != 0) {
         return rc;
     }
@@ -89,11 +89,9 @@ static int writer_commit(struct journal *j, bool reads, struct err *e) {
     if (rc != SQLITE_OK) {
         return db_error(&j->db, rc, e);
     }
-    if (!reads) {
-        int64_t now = clock_mono_ns(), gap = GAP_FACTOR * (now - began);
-        j->gap_end = now + (gap < GAP_MAX_NS ? gap : GAP_MAX_NS);
-    }
-    return reads ? 0 : writer_pretend(FAULT("journal-after-commit"), "after", e);
+    int64_t now = clock_mono_ns(), gap = GAP_FACTOR * (now - began);
+    j->gap_end = now + (gap < GAP_MAX_NS ? gap : GAP_MAX_NS);
+    return writer_pretend(FAULT("journal-after-commit"), "after", e);
 }
 
 // True when the failure of an operation took the whole transaction with it.
@@ -109,104 +107,130 @@ static bool writer_lost(struct journal *j, const struct operation *op, struct er
     return true;
 }
 
-// One transaction of all operations up to `end`.
-static int writer_group(struct journal *j, struct operation *group, const struct operation *end,
-                        struct err *e) {
-    bool reads = true;
-    for (const struct operation *op = group; op != end; op = op->next) {
-        reads = reads && op->reads;
-    }
-    int rc = writer_exec(j, reads ? "BEGIN" : "BEGIN IMMEDIATE", e);
-    for (struct operation *op = group; op != end && rc == 0; op = op->next) {
-        writer_apply(j, op);
-        rc = writer_lost(j, op, e) ? ERR_JOURNAL : 0;
-    }
-    return rc == 0 ? writer_commit(j, reads, e) : rc;
-}
-
-// What the callers of a group hear when it was not committed.
-static void writer_fail_group(struct operation *group, const struct err *why) {
-    for (struct operation *op = group; op != NULL; op = op->next) {
-        op->rc = why->code;
-        *op->e = *why;
-    }
-}
-
-static void writer_die(struct journal *j, struct err *why) {
-    sqlite3_exec(j->db.handle, "ROLLBACK", NULL, NULL, NULL); // fails when it is gone already
-    err_wrap(why, "journal.db");
-    why->code = ERR_JOURNAL;
+// Wakes the caller of one operation, which is gone from then on.
+static void writer_finish(struct journal *j, struct operation *op) {
     pthread_mutex_lock(&j->lock);
-    j->dead = *why;
-    pthread_mutex_unlock(&j->lock);
-}
-
-static void writer_run(struct journal *j, struct operation *all) {
-    struct err e = {0};
-    for (struct operation *op = all, *end; op != NULL; op = end) {
-        for (end = op; end != NULL && !end->alone; end = end->next) {
-        }
-        if (end == op) {
-            op->rc = op->apply(j, op->arg, op->e);
-            end = op->next;
-        } else if (writer_group(j, op, end, &e) != 0) {
-            writer_die(j, &e);
-            writer_fail_group(op, &e);
-            return;
-        }
-    }
-}
-
-static void writer_finish(struct journal *j, struct operation *group) {
-    pthread_mutex_lock(&j->lock);
-    for (struct operation *op = group; op != NULL;) {
-        struct operation *next = op->next; // a woken caller's operation is gone
-        op->done = true;
-        op = next;
-    }
+    op->done = true;
     pthread_cond_broadcast(&j->finished);
     pthread_mutex_unlock(&j->lock);
 }
 
-// True when what is queued writes and has to wait; reading has not.
-static bool writer_in_gap(const struct journal *j) {
-    bool reads = true;
-    for (const struct operation *op = j->first; op != NULL; op = op->next) {
-        reads = reads && op->reads;
-    }
-    return !reads && !j->closing && clock_mono_ns() < j->gap_end;
+static void writer_fail(struct journal *j, struct operation *op, const struct err *why) {
+    op->rc = why->code;
+    *op->e = *why;
+    writer_finish(j, op);
 }
 
-// Waits for operations and takes all of them; NULL at the end.
-static struct operation *writer_take(struct journal *j) {
-    pthread_mutex_lock(&j->lock);
-    while (j->first == NULL ? !j->closing : writer_in_gap(j)) {
-        if (j->first == NULL) {
-            pthread_cond_wait(&j->queued, &j->lock);
+// Wakes those who waited for the commit: with success, or with why it failed.
+static void writer_release(struct journal *j, const struct err *why) {
+    for (struct operation *op = j->held, *next; op != NULL; op = next) {
+        next = op->next;
+        if (why == NULL) {
+            writer_finish(j, op);
         } else {
-            struct timespec until = {j->gap_end / 1000000000, j->gap_end % 1000000000};
-            pthread_cond_timedwait(&j->queued, &j->lock, &until);
+            writer_fail(j, op, why);
         }
     }
-    struct operation *group = j->first;
+    j->held = NULL;
+}
+
+static void writer_die(struct journal *j, struct err *why) {
+    sqlite3_exec(j->db.handle, "ROLLBACK", NULL, NULL, NULL); // fails when it is gone already
+    j->open = false;
+    err_wrap(why, "journal.db");
+    why->code = ERR_JOURNAL;
+    j->dead = *why;
+    writer_release(j, why);
+}
+
+static void writer_commit(struct journal *j) {
+    struct err e = {0};
+    if (!j->open) {
+        return;
+    }
+    if (writer_sync(j, &e) != 0) {
+        writer_die(j, &e);
+        return;
+    }
+    j->open = false;
+    writer_release(j, NULL);
+}
+
+static void writer_write(struct journal *j, struct operation *op) {
+    struct err e = {0};
+    int rc = j->open ? 0 : writer_exec(j, "BEGIN IMMEDIATE", &e);
+    if (rc == 0) {
+        j->open = true;
+        writer_apply(j, op);
+        rc = writer_lost(j, op, &e) ? ERR_JOURNAL : 0;
+    }
+    if (rc != 0) {
+        writer_die(j, &e);
+        writer_fail(j, op, &j->dead);
+    } else if (op->early || op->reads || op->rc < 0) {
+        writer_finish(j, op);
+    } else {
+        op->next = j->held;
+        j->held = op;
+    }
+}
+
+// Outside of any transaction of the writer's: what only reads, and what must stand alone.
+static void writer_apart(struct journal *j, struct operation *op) {
+    op->rc = op->apply(j, op->arg, op->e);
+    if (j->db.fatal) {
+        struct err e = *op->e;
+        writer_die(j, &e);
+    }
+    writer_finish(j, op);
+}
+
+static void writer_run(struct journal *j, struct operation *op) {
+    if (op->alone) {
+        writer_commit(j);
+    }
+    if (j->dead.code != 0) {
+        writer_fail(j, op, &j->dead);
+    } else if (op->alone || (op->reads && !j->open)) {
+        writer_apart(j, op);
+    } else {
+        writer_write(j, op);
+    }
+}
+
+// Waits until there is something to do, and takes what is queued: NULL when it is time to commit.
+// False at the end.
+static bool writer_take(struct journal *j, struct operation **queue) {
+    pthread_mutex_lock(&j->lock);
+    while (j->first == NULL && !j->closing && !(j->open && clock_mono_ns() >= j->gap_end)) {
+        if (j->open) {
+            struct timespec until = {j->gap_end / 1000000000, j->gap_end % 1000000000};
+            pthread_cond_timedwait(&j->queued, &j->lock, &until);
+        } else {
+            pthread_cond_wait(&j->queued, &j->lock);
+        }
+    }
+    *queue = j->first;
     j->first = NULL;
     j->last = &j->first;
-    struct err dead = j->dead;
+    bool goes_on = *queue != NULL || !j->closing;
     pthread_mutex_unlock(&j->lock);
-    if (dead.code != 0 && group != NULL) {
-        writer_fail_group(group, &dead);
-        writer_finish(j, group);
-        return writer_take(j);
-    }
-    return group;
+    return goes_on;
 }
 
 static void *writer_main(void *arg) {
     struct journal *j = arg;
-    for (struct operation *group; (group = writer_take(j)) != NULL;) {
-        writer_run(j, group);
-        writer_finish(j, group);
+    for (struct operation *op; writer_take(j, &op);) {
+        for (struct operation *next; op != NULL; op = next) {
+            next = op->next;
+            op->next = NULL;
+            writer_run(j, op);
+        }
+        if (clock_mono_ns() >= j->gap_end) {
+            writer_commit(j);
+        }
     }
+    writer_commit(j);
     return NULL;
 }
 

@@ -2,15 +2,18 @@
 // Inside the journal: the writer thread, its queue, and group commit.
 //
 // A call of state/journal.h packs its arguments into an operation on its own stack, submits it and
-// sleeps. The writer thread takes all that are queued, runs each in a savepoint of one transaction,
-// commits, and wakes their callers. An operation that fails is rolled back alone; a failure after
-// which the connection is not trusted (struct db, fatal), or any failure of the commit, kills the
-// journal: that group and every later call get ERR_JOURNAL with the reason. A failed commit is
-// never tried again, since nobody knows what of it reached the disk; the next open finds out.
+// sleeps. The writer thread runs each as it comes, in a savepoint of one open transaction, which
+// shuts nobody out; it commits now and then, and wakes the callers. An operation that fails is
+// rolled back alone; a failure after which the connection is not trusted (struct db, fatal), or any
+// failure of the commit, kills the journal: those who wait and every later call get ERR_JOURNAL
+// with the reason. A failed commit is never tried again, since nobody knows what of it reached the
+// disk; the next open finds out.
 //
 // Nobody else can read while a commit is on its way to the disk, and sqlite3 as it comes does not
-// wait. So the writer leaves a gap behind each commit, in proportion to how long it took: even when
-// workers do nothing but record, readers get in; what is submitted in the gap shares a commit.
+// wait. So the writer leaves a gap between commits, in proportion to how long the last one took:
+// readers nearly always get in, and what is submitted in the gap shares a commit. Nobody waits for
+// the gap but those to whom it matters that their change is durable; an `early` operation's caller
+// goes on once it is applied.
 #pragma once
 
 #include <pthread.h>
@@ -45,6 +48,7 @@ struct operation {
     int (*apply)(struct journal *j, void *arg, struct err *e); // on the writer thread
     void *arg;
     bool reads; // changes nothing
+    bool early; // need not be durable before the caller goes on: to lose it is to do it again
     bool alone; // outside any transaction (VACUUM INTO)
     // The rest is the writer's.
     int rc;
@@ -67,7 +71,10 @@ struct journal {
     struct chain chain;
     int64_t run;                   // 0: none has begun
     int64_t wait_began, wait_said; // monotonic; 0: not waiting, nothing said yet
-    int64_t gap_end;               // monotonic: no transaction that writes begins before
+    int64_t gap_end;               // monotonic: no commit before
+    bool open;                     // a transaction with changes is open
+    struct operation *held;        // applied in it; their callers wait for the commit
+    struct err dead;               // code 0 while it lives
 
     pthread_t thread;
     bool has_thread;
@@ -75,14 +82,15 @@ struct journal {
     pthread_cond_t queued, finished;
     struct operation *first, **last;
     bool closing;
-    struct err dead; // code 0 while it lives
     struct attempt_memory *attempts;
 };
 
-// Runs the operation on the writer thread and waits until it is durable.
+// Runs the operation on the writer thread and waits until it is durable; an early one, applied.
 int writer_submit(struct journal *j, struct operation *op, struct err *e);
 #define WRITER_RUN(j, fn, argp, e)                                                                 \
     writer_submit((j), &(struct operation){.apply = (fn), .arg = (argp)}, (e))
+#define WRITER_EARLY(j, fn, argp, e)                                                               \
+    writer_submit((j), &(struct operation){.apply = (fn), .arg = (argp), .early = true}, (e))
 #define WRITER_READ(j, fn, argp, e)                                                                \
     writer_submit((j), &(struct operation){.apply = (fn), .arg = (argp), .reads = true}, (e))
 

@@ -126,6 +126,7 @@ static void a_report_of_what_goes_on(void **state) {
     err_set(&why, ERR_IO, "it broke");
     OK(journal_step_end(j, &p->steps[0], attempt, NULL, &why, &e), e);
     step_begin(j, &p->steps[1]);
+    OK(journal_event(j, "x", NULL, "makes what is before it durable", &e), e);
     OK(report_read(at(state), a, &r, &e), e);
     assert_true(r.held);
     assert_has(r.holder, "mvimig apply on ");
@@ -157,9 +158,11 @@ static void what_a_later_look_supersedes_is_left_out(void **state) {
     static const char open[] = "SELECT group_concat(object_id, '') FROM conflicts";
     assert_string_equal(ask(state, open), "\"a\"\"b\"\"c\"\"d\"");
     attempt = step_begin(j, s);
+    OK(journal_event(j, "x", NULL, "makes what is before it durable", &e), e);
     assert_string_equal(ask(state, open), "\"a\"\"d\"");
     story_conflict(j, s, attempt, "\"c\"", "kept");
     batch(j, s, attempt, 100, 1);
+    OK(journal_event(j, "x", NULL, "makes what is before it durable", &e), e);
     assert_string_equal(ask(state, open), "\"a\"\"c\"\"d\"");
     step_done(j, s, attempt, &(struct step_result){.documents = 2});
     OK(journal_step_reset(j, s, "asked for", &e), e);
