@@ -14,6 +14,7 @@
 #include "commands/outcome.h"
 #include "commands/plan_file.h"
 #include "commands/progress.h"
+#include "commands/taken_out.h"
 #include "executor/walk.h"
 
 #define JOBS_DEFAULT 4
@@ -136,6 +137,8 @@ static int take_journal(struct execution *x, bool create, const struct journal_o
     int rc = journal_open(x->workdir_fd, o, &x->journal, e);
     if (rc == 0)
         rc = journal_bind(x->journal, x->plan, x->ends.config->path, e);
+    if (rc == 0 && create)
+        rc = taken_out_tell(x, e);
     return rc == 0 && create ? keep_plan(x, e) : rc;
 }
 
