@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Nodes are the steps, then the plan's groups: a group is finished when its last member is, and
+// what waits for "files/" waits for that one node. So the graph is as large as what the plan says
+// and not as what it multiplies out to.
 #include "executor/graph.h"
 
 #include <stdint.h>
@@ -7,9 +10,9 @@
 #include "base/must.h"
 
 struct graph {
-    size_t n;
-    size_t *waits;   // dependencies of each step that are not finished
-    size_t *offsets; // dependents of step i: dependents[offsets[i] .. offsets[i + 1])
+    size_t n;      // steps
+    size_t *waits; // by node: what it waits for that is not finished
+    size_t *first; // dependents of node i: dependents[first[i] .. first[i + 1])
     size_t *dependents;
     size_t *heap; // ready steps, smallest index first
     size_t n_heap;
@@ -38,35 +41,55 @@ static size_t heap_pop(struct graph *g) {
     return top;
 }
 
-// Counting sort of the edges by the step that is waited for.
-static void fill_dependents(struct graph *g, const struct plan *p) {
+static void each_edge(const struct plan *p, void (*edge)(void *arg, size_t from, size_t to),
+                      void *arg) {
     for (size_t i = 0; i < p->n_steps; i++)
         for (size_t d = 0; d < p->steps[i].n_deps; d++)
-            g->offsets[p->steps[i].deps[d] + 1]++;
-    for (size_t i = 0; i < g->n; i++)
-        g->offsets[i + 1] += g->offsets[i];
-    g->dependents = must_calloc(g->offsets[g->n] + 1, sizeof *g->dependents);
-    size_t *fill = must_calloc(g->n + 1, sizeof *fill);
-    for (size_t i = 0; i < p->n_steps; i++)
-        for (size_t d = 0; d < p->steps[i].n_deps; d++) {
-            size_t on = p->steps[i].deps[d];
-            g->dependents[g->offsets[on] + fill[on]++] = i;
-        }
-    free(fill);
+            edge(arg, p->steps[i].deps[d], i);
+    for (size_t k = 0; k < p->n_groups; k++)
+        for (size_t i = p->groups[k].lo; i < p->groups[k].hi; i++)
+            if (p->steps_by_id.order[i] != p->groups[k].self)
+                edge(arg, p->steps_by_id.order[i], p->n_steps + k);
+}
+
+static void count_edge(void *arg, size_t from, size_t to) {
+    struct graph *g = arg;
+    g->first[from + 1]++;
+    g->waits[to]++;
+}
+
+struct fill {
+    struct graph *g;
+    size_t *filled;
+};
+
+static void fill_edge(void *arg, size_t from, size_t to) {
+    const struct fill *f = arg;
+    f->g->dependents[f->g->first[from] + f->filled[from]++] = to;
+}
+
+// Counting sort of the edges by the node that is waited for.
+static void fill_dependents(struct graph *g, const struct plan *p) {
+    size_t nodes = p->n_steps + p->n_groups;
+    each_edge(p, count_edge, g);
+    for (size_t i = 0; i < nodes; i++)
+        g->first[i + 1] += g->first[i];
+    g->dependents = must_calloc(g->first[nodes] + 1, sizeof *g->dependents);
+    struct fill f = {.g = g, .filled = must_calloc(nodes + 1, sizeof *f.filled)};
+    each_edge(p, fill_edge, &f);
+    free(f.filled);
 }
 
 struct graph *graph_new(const struct plan *p) {
     struct graph *g = must_calloc(1, sizeof *g);
     g->n = g->left = p->n_steps;
-    g->waits = must_calloc(g->n + 1, sizeof *g->waits);
-    g->offsets = must_calloc(g->n + 2, sizeof *g->offsets);
+    g->waits = must_calloc(g->n + p->n_groups + 1, sizeof *g->waits);
+    g->first = must_calloc(g->n + p->n_groups + 2, sizeof *g->first);
     g->heap = must_calloc(g->n + 1, sizeof *g->heap);
     fill_dependents(g, p);
-    for (size_t i = 0; i < g->n; i++) {
-        g->waits[i] = p->steps[i].n_deps;
+    for (size_t i = 0; i < g->n; i++)
         if (g->waits[i] == 0)
             heap_push(g, i);
-    }
     return g;
 }
 
@@ -74,7 +97,7 @@ void graph_free(struct graph *g) {
     if (g == NULL)
         return;
     free(g->waits);
-    free(g->offsets);
+    free(g->first);
     free(g->dependents);
     free(g->heap);
     free(g);
@@ -89,11 +112,15 @@ bool graph_take(struct graph *g, size_t *step) {
 }
 
 void graph_finish(struct graph *g, size_t step) {
-    for (size_t i = g->offsets[step]; i < g->offsets[step + 1]; i++) {
+    for (size_t i = g->first[step]; i < g->first[step + 1]; i++) {
         size_t dependent = g->dependents[i];
         MUST(g->waits[dependent] > 0);
-        if (--g->waits[dependent] == 0)
+        if (--g->waits[dependent] > 0)
+            continue;
+        if (dependent < g->n)
             heap_push(g, dependent);
+        else
+            graph_finish(g, dependent); // a group; no group waits for a group
     }
 }
 

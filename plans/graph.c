@@ -57,10 +57,11 @@ static void graph_add_nodes(struct graph *g, bool fold) {
 }
 
 static void graph_add_edges(struct graph *g) {
+    AUTO_FREE size_t *deps = must_calloc(g->p->n_steps + 1, sizeof *deps);
     for (size_t i = 0; i < g->p->n_steps; i++) {
-        const struct plan_step *s = &g->p->steps[i];
-        for (size_t j = 0; j < s->n_deps; j++) {
-            size_t from = g->of[s->deps[j]];
+        size_t n = plan_deps(g->p, i, deps);
+        for (size_t j = 0; j < n; j++) {
+            size_t from = g->of[deps[j]];
             if (from != g->of[i]) {
                 links_set(g->waits + g->of[i] * g->words, from);
             }

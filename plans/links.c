@@ -16,7 +16,7 @@ struct links *links_new(const struct plan *p, struct arena *a) {
     return l;
 }
 
-size_t links_member(const struct links *l, const struct link_group *g, size_t place) {
+size_t links_member(const struct links *l, const struct plan_group *g, size_t place) {
     size_t step = l->p->steps_by_id.order[g->lo + place];
     return step != g->self ? step : (size_t)-1;
 }
@@ -131,7 +131,7 @@ static const uint64_t *reach_group(struct reach *r, size_t group) {
     if (r->groups[group] != NULL) {
         return r->groups[group];
     }
-    const struct link_group *g = &r->l->groups[group];
+    const struct plan_group *g = &r->l->groups[group];
     uint64_t *bits = arena_alloc(r->l->arena, r->words * sizeof *bits);
     const uint64_t *last = NULL;
     for (size_t i = 0; i < g->hi - g->lo; i++) {

@@ -10,15 +10,10 @@
 
 #include "plans/plan.h"
 
-// The steps at positions lo <= i < hi of plan->steps_by_id, less `self` ((size_t)-1: none).
-struct link_group {
-    size_t lo, hi, self;
-};
-
 struct links {
     const struct plan *p;
     struct arena *arena;
-    struct link_group *groups;
+    struct plan_group *groups;
     size_t n_groups, cap_groups;
     // Of each step: a step's index, or n_steps + a group's index. A restore's dump comes last.
     size_t **of;
@@ -28,7 +23,7 @@ struct links {
 
 struct links *links_new(const struct plan *p, struct arena *a);
 // A step of the group by its place, (size_t)-1 for the one left out.
-size_t links_member(const struct links *l, const struct link_group *g, size_t place);
+size_t links_member(const struct links *l, const struct plan_group *g, size_t place);
 
 // Walks the graph: fills `order` and calls back with each cycle that was found (at most `max`), a
 // list of steps of which each waits for the next and the last for the first. Returns their number.

@@ -87,11 +87,19 @@ struct plan_step {
     // Filled by plan_validate:
     uint8_t hash[HASH_SIZE];
     char hash_text[HASH_HEX];
-    size_t *deps; // indexes of the steps it waits for, ascending, no duplicates
+    // What it waits for, as it is written: a step's index, or n_steps + a group's index; a step may
+    // be named more than once. plan_deps multiplies it out.
+    size_t *deps;
     size_t n_deps;
     size_t from_index;            // restore: the dump step; (size_t)-1 otherwise
     const struct plan_set **sets; // the sets that `set` names
     size_t n_sets;
+};
+
+// The steps at positions lo <= i < hi of plan->steps_by_id, less `self` ((size_t)-1: none): all
+// below one prefix. Thousands of steps that need "files/" share one.
+struct plan_group {
+    size_t lo, hi, self;
 };
 
 struct plan_end {
@@ -125,6 +133,8 @@ struct plan {
     size_t n_sets, cap_sets;
     struct plan_step *steps; // in the order of the file
     size_t n_steps, cap_steps;
+    struct plan_group *groups; // that steps wait for; filled by plan_validate
+    size_t n_groups;
     char digest[HASH_HEX]; // SHA-256 of the file's bytes (plan_read), "" otherwise
     struct plan_index steps_by_id, sets_by_name;
 };
@@ -174,6 +184,10 @@ void plan_hash_steps(struct plan *p);
 bool plan_id_ok(const char *id, size_t len);
 // A name of a migration: [A-Za-z0-9][A-Za-z0-9._-]{0,62}.
 bool plan_name_ok(const char *name);
+
+// The indexes of the steps that a step of a validated plan waits for, ascending, each once, in
+// `out`, which has room for n_steps of them. Returns their number.
+size_t plan_deps(const struct plan *p, size_t step, size_t *out);
 
 size_t plan_find_step(const struct plan *p, const char *id); // (size_t)-1 when there is none
 const struct plan_set *plan_find_set(const struct plan *p, const char *name);

@@ -34,7 +34,7 @@ static const char *needs_nearest(struct check *c, const char *word) {
 
 static size_t needs_new_group(struct check *c, struct index_span span, size_t self) {
     struct links *l = c->links;
-    struct link_group g = {span.lo, span.hi, self};
+    struct plan_group g = {span.lo, span.hi, self};
     ARENA_PUSH(c->scratch, l->groups, l->n_groups, l->cap_groups, g);
     return l->n_groups - 1;
 }
@@ -118,47 +118,47 @@ static void needs_cycle(void *arg, const size_t *steps, size_t n) {
                 text, report_quote(a, first->id));
 }
 
-static void deps_mark(const struct links *l, size_t link, uint64_t *bits) {
-    size_t n_steps = l->p->n_steps;
-    if (link < n_steps) {
-        links_set(bits, link);
+static void deps_mark(const struct plan *p, size_t dep, uint64_t *bits) {
+    if (dep < p->n_steps) {
+        links_set(bits, dep);
         return;
     }
-    const struct link_group *g = &l->groups[link - n_steps];
-    for (size_t i = 0; i < g->hi - g->lo; i++) {
-        size_t step = links_member(l, g, i);
-        if (step != (size_t)-1) {
-            links_set(bits, step);
+    const struct plan_group *g = &p->groups[dep - p->n_steps];
+    for (size_t i = g->lo; i < g->hi; i++) {
+        if (p->steps_by_id.order[i] != g->self) {
+            links_set(bits, p->steps_by_id.order[i]);
         }
     }
 }
 
-// The steps marked in `bits`, which are cleared on the way.
-static void deps_take(struct plan *p, struct plan_step *s, uint64_t *bits, size_t words) {
-    size_t n = 0, at = 0;
-    for (size_t i = 0; i < words; i++) {
-        n += (size_t)__builtin_popcountll(bits[i]);
+size_t plan_deps(const struct plan *p, size_t step, size_t *out) {
+    const struct plan_step *s = &p->steps[step];
+    size_t words = LINKS_WORDS(p->n_steps), n = 0;
+    AUTO_FREE uint64_t *bits = must_calloc(words + 1, sizeof *bits);
+    for (size_t i = 0; i < s->n_deps; i++) {
+        deps_mark(p, s->deps[i], bits);
     }
-    if (s->deps == NULL || s->n_deps < n) {
-        s->deps = arena_alloc(p->arena, n * sizeof *s->deps);
-    }
-    s->n_deps = n;
     for (size_t i = 0; i < words; i++) {
         for (; bits[i] != 0; bits[i] &= bits[i] - 1) {
-            s->deps[at++] = i * 64 + (size_t)__builtin_ctzll(bits[i]);
+            out[n++] = i * 64 + (size_t)__builtin_ctzll(bits[i]);
         }
     }
+    return n;
 }
 
-static void needs_fill_deps(struct check *c) {
+static void needs_keep(struct check *c) {
     const struct links *l = c->links;
-    size_t words = LINKS_WORDS(c->p->n_steps);
-    AUTO_FREE uint64_t *bits = must_calloc(words + 1, sizeof *bits);
-    for (size_t i = 0; i < c->p->n_steps; i++) {
-        for (size_t j = 0; j < l->n_of[i]; j++) {
-            deps_mark(l, l->of[i][j], bits);
-        }
-        deps_take(c->p, &c->p->steps[i], bits, words);
+    struct plan *p = c->p;
+    p->n_groups = l->n_groups;
+    p->groups = arena_alloc(p->arena, (l->n_groups + 1) * sizeof *p->groups);
+    if (l->n_groups > 0) {
+        memcpy(p->groups, l->groups, l->n_groups * sizeof *p->groups);
+    }
+    for (size_t i = 0; i < p->n_steps; i++) {
+        struct plan_step *s = &p->steps[i];
+        s->n_deps = l->n_of[i];
+        s->deps = arena_alloc(p->arena, (s->n_deps + 1) * sizeof *s->deps);
+        memcpy(s->deps, l->of[i], s->n_deps * sizeof *s->deps);
     }
 }
 
@@ -177,6 +177,6 @@ void check_needs(struct check *c) {
         return;
     }
     if (links_walk(c->links, NEEDS_CYCLES, needs_cycle, c) == 0) {
-        needs_fill_deps(c);
+        needs_keep(c);
     }
 }

@@ -81,10 +81,39 @@ static void test_failure_blocks(void **state) {
     graph_free(g);
 }
 
+// Four steps share the group of the first two; one of them stands in the group it waits for.
+static void test_groups(void **state) {
+    (void)state;
+    AUTO_PLAN struct plan *p = plan_new();
+    static size_t order[STEPS] = {0, 1, 2, 3, 4, 5};
+    static size_t below[] = {STEPS}, others[] = {STEPS + 1, STEPS};
+    static struct plan_group groups[] = {{0, 2, (size_t)-1}, {2, 6, 4}};
+    p->n_steps = STEPS;
+    p->steps = arena_alloc(p->arena, STEPS * sizeof *p->steps);
+    p->steps_by_id = (struct plan_index){order, STEPS};
+    p->groups = groups;
+    p->n_groups = 2;
+    for (size_t i = 2; i < STEPS; i++) {
+        p->steps[i].deps = i == 4 ? others : below;
+        p->steps[i].n_deps = i == 4 ? 2 : 1;
+    }
+    const size_t want[STEPS] = {0, 1, 2, 3, 5, 4};
+    struct graph *g = graph_new(p);
+    size_t step = 0;
+    for (size_t i = 0; i < STEPS; i++) {
+        assert_true(graph_take(g, &step));
+        assert_int_equal(step, want[i]);
+        graph_finish(g, step);
+    }
+    assert_int_equal(graph_left(g), 0);
+    graph_free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_failure_blocks),
+        cmocka_unit_test(test_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
