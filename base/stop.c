@@ -14,9 +14,20 @@ static atomic_bool stop_usr1; // a SIGUSR1 not yet taken
 
 static void stop_handle(int sig) {
     int none = 0;
-    if (!atomic_compare_exchange_strong(&stop_seen, &none, sig)) {
+    int up = SIGALRM; // the first signal after that is still a first one
+    if (!atomic_compare_exchange_strong(&stop_seen, &none, sig) &&
+        !atomic_compare_exchange_strong(&stop_seen, &up, sig)) {
         _exit(128 + sig);
     }
+}
+
+void stop_time_is_up(void) {
+    int none = 0;
+    (void)atomic_compare_exchange_strong(&stop_seen, &none, SIGALRM);
+}
+
+bool stop_is_time_up(void) {
+    return stop_signal() == SIGALRM;
 }
 
 static void stop_handle_usr1(int sig) {
@@ -46,6 +57,9 @@ int stop_signal(void) {
 }
 
 int stop_error(void) {
+    if (stop_is_time_up()) {
+        return ERR_LEFTOVER;
+    }
     return stop_signal() == SIGTERM ? ERR_TERMINATED : ERR_INTERRUPTED;
 }
 

@@ -16,6 +16,8 @@ static int apply(struct execution *x, struct err *e) {
         rc = execution_open_ends(x, e);
     if (rc == 0)
         rc = migration_dir_path(c, &x->ends, x->plan->name, &x->workdir, e);
+    if (rc == 0 && c->options->dry_run)
+        return execution_dry_run(x, e);
     if (rc == 0)
         rc = execution_open_journal(x, true, e);
     return rc != 0 ? rc : execution_walk(x, e);

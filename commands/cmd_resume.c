@@ -32,6 +32,8 @@ static int resume(struct execution *x, struct err *e) {
         rc = execution_load(x, arena_printf(c->arena, "%s/" WORKDIR_PLAN, x->workdir), e);
     if (rc == 0)
         rc = execution_open_ends(x, e);
+    if (rc == 0 && c->options->dry_run)
+        return execution_dry_run(x, e);
     if (rc == 0)
         rc = execution_open_journal(x, false, e);
     return rc != 0 ? rc : execution_walk(x, e);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/human.h"
 #include "base/tempfile.h"
 #include "commands/ends.h"
 #include "commands/migration_dir.h"
@@ -16,9 +17,18 @@
 #include "commands/progress.h"
 #include "commands/taken_out.h"
 #include "executor/walk.h"
+#include "state/report.h"
 
 #define JOBS_DEFAULT 4
 #define PLAN_MAX (64 << 20)
+
+static void log_decision(void *arg, const char *step, bool runs, const char *why) {
+    out_log(arg, OUT_DEBUG, step, "%s: %s", runs ? "run" : "pass over", why);
+}
+
+static void tell_decision(void *arg, const char *step, bool runs, const char *why) {
+    out_result(arg, "%-5s %s: %s\n", runs ? "run" : "pass", step, why);
+}
 
 static void log_run(void *arg, enum run_log_level level, const char *step, const char *text) {
     out_log(arg, (enum out_level)level, step, "%s", text);
@@ -148,7 +158,7 @@ int execution_open_journal(struct execution *x, bool create, struct err *e) {
     struct stat st;
     int rc = migration_dir_open(x->workdir, create, &x->workdir_fd, e);
     if (rc == 0)
-        rc = lock_take(x->workdir_fd, x->c->name, 0, &x->lock, e);
+        rc = lock_take(x->workdir_fd, x->c->name, x->c->options->lock_timeout * 1000, &x->lock, e);
     if (rc != 0)
         return rc;
     bool there = fstatat(x->workdir_fd, WORKDIR_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0;
@@ -168,6 +178,10 @@ void execution_fill_run(struct execution *x) {
                           .jobs = o->jobs > 0 ? (int)o->jobs : JOBS_DEFAULT,
                           .fail_fast = o->fail_fast,
                           .checksum = o->checksum,
+                          .only = o->only,
+                          .rerun = o->rerun,
+                          .explain = log_decision,
+                          .explain_arg = x->c->out,
                           .log = log_run,
                           .log_arg = x->c->out};
 }
@@ -209,6 +223,33 @@ static int end_run(struct execution *x, int code, const struct err *failure, str
     return rc;
 }
 
+int execution_dry_run(struct execution *x, struct err *e) {
+    struct walk_outcome o;
+    struct stat st;
+    char n[3][HUMAN_TEXT];
+    execution_fill_run(x);
+    x->run.dry_run = true;
+    x->run.explain = tell_decision;
+    x->run.known = arena_alloc(x->c->arena, x->plan->n_steps * sizeof *x->run.known);
+    // Where there is no work directory or journal yet, nothing was done yet.
+    x->run.workdir_fd = open(x->workdir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    x->workdir_fd = x->run.workdir_fd;
+    int rc = 0;
+    if (x->workdir_fd >= 0 &&
+        fstatat(x->workdir_fd, WORKDIR_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        rc = report_steps(x->workdir_fd, x->plan, x->run.known, e);
+    if (rc == 0)
+        rc = walk(&x->run, NULL, NULL, &o, e);
+    if (rc != 0)
+        return rc;
+    out_result(x->c->out, "Dry run: %s step(s) would run, %s were done before",
+               human_count(o.done, n[0]), human_count(o.skipped, n[1]));
+    if (o.left_out > 0)
+        out_result(x->c->out, ", %s left out", human_count(o.left_out, n[2]));
+    out_result(x->c->out, "; nothing was touched\n");
+    return 0;
+}
+
 int execution_walk(struct execution *x, struct err *e) {
     struct walk_outcome outcome;
     struct progress progress;
@@ -219,6 +260,8 @@ int execution_walk(struct execution *x, struct err *e) {
         return rc;
     log_head(x);
     int64_t began = clock_mono_ns();
+    if (x->c->options->max_duration > 0)
+        x->run.deadline_mono_ns = began + x->c->options->max_duration * INT64_C(1000000000);
     progress_begin(&progress, x->c->out, &x->run, "apply");
     rc = walk(&x->run, progress_tick, &progress, &outcome, &failure);
     out_progress_end(x->c->out);

@@ -37,6 +37,8 @@ int execution_open_ends(struct execution *x, struct err *e);
 int execution_open_journal(struct execution *x, bool create, struct err *e);
 // x->run from everything above, for those that walk on their own (verify).
 void execution_fill_run(struct execution *x);
+// Says of each step whether and why it would run, without lock and journal, changing nothing.
+int execution_dry_run(struct execution *x, struct err *e);
 // Runs what is not done, tells about it, and returns the outcome's code (0, LEFTOVER,
 // CONFLICTS...).
 int execution_walk(struct execution *x, struct err *e);

@@ -8,7 +8,7 @@
 #include "base/escape.h"
 #include "base/ytree.h"
 
-enum option_kind { FLAG, TEXT, LIST, COUNT };
+enum option_kind { FLAG, TEXT, LIST, COUNT, MAYBE, SPAN };
 
 struct option_row {
     const char *name;
@@ -77,15 +77,32 @@ static int set_count(const struct option_row *row, const char *value, long *fiel
     return 0;
 }
 
+static int set_span(const struct option_row *row, const char *value, long *field, struct err *e) {
+    static const struct {
+        const char *unit;
+        long seconds;
+    } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}};
+    char *end;
+    long n = strtol(value, &end, 10);
+    if (*value >= '0' && *value <= '9' && n >= 1 && n <= 1000000)
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+            if (strcmp(end, units[i].unit) == 0) {
+                *field = n * units[i].seconds;
+                return 0;
+            }
+    return err_set(e, ERR_USAGE, "--%s takes a time as 90s, 30m, 8h or 2d", row->name);
+}
+
 static int set_value(struct parse *p, const struct option_row *row, const char *value,
                      struct err *e) {
     void *field = (char *)p->out + row->offset;
-    if (row->kind != FLAG && *value == 0)
+    if (row->kind != FLAG && row->kind != MAYBE && *value == 0)
         return err_set(e, ERR_USAGE, "--%s is empty; it takes %s", row->name, row->argument);
     switch (row->kind) {
     case FLAG:
         *(bool *)field = true;
         return 0;
+    case MAYBE:
     case TEXT:
         if (*(const char **)field != NULL)
             return err_set(e, ERR_USAGE, "--%s is given twice", row->name);
@@ -98,6 +115,8 @@ static int set_value(struct parse *p, const struct option_row *row, const char *
     }
     case COUNT:
         return set_count(row, value, field, e);
+    case SPAN:
+        return set_span(row, value, field, e);
     }
     return 0;
 }
@@ -106,6 +125,8 @@ static int take_option(struct parse *p, const struct option_row *row, const char
                        struct err *e) {
     if (row->kind == FLAG && attached != NULL)
         return err_set(e, ERR_USAGE, "--%s takes no value", row->name);
+    if (row->kind == MAYBE && attached == NULL)
+        return set_value(p, row, "", e);
     if (row->kind != FLAG && attached == NULL) {
         if (p->next >= p->argc)
             return err_set(e, ERR_USAGE, "--%s needs %s behind it", row->name, row->argument);
@@ -163,7 +184,7 @@ void options_help(unsigned command, struct buf *out) {
             buf_printf(&b, "-%c, ", rows[i].letter);
         buf_printf(&b, "--%s", rows[i].name);
         if (rows[i].argument != NULL)
-            buf_printf(&b, " %s", rows[i].argument);
+            buf_printf(&b, rows[i].kind == MAYBE ? "[=%s]" : " %s", rows[i].argument);
         buf_printf(out, "  %-24s  %s\n", buf_str(&b), rows[i].help);
         buf_free(&b);
     }

@@ -11,6 +11,10 @@
 #include "schema/scope.h"
 
 enum command_bit {
+    C_RUN = 1 << 8,
+    C_AUDIT = 1 << 9,
+    C_UNLOCK = 1 << 10,
+    C_CLEAN = 1 << 11,
     C_PLAN = 1 << 0,
     C_SHOW = 1 << 1,
     C_APPLY = 1 << 2,
@@ -24,11 +28,13 @@ enum command_bit {
 
 struct options {
     const char *config, *name, *output, *on_conflict, *schema, *report, *digest, *work_dir, *diff,
-        *log_format, *log_level;
+        *log_format, *log_level, *only, *rerun, *then;
     struct scope_list users, projects, with, excludes;
-    bool server, files_only, no_follow, no_predict, fail_fast, checksum, graph, json, help;
-    long jobs;          // 0: not given
-    const char **words; // what is no option: PLAN, NAME
+    bool server, files_only, no_follow, no_predict, fail_fast, checksum, graph, json, help, dry_run,
+        watch, live, rebuild_journal, force;
+    long jobs;                       // 0: not given
+    long max_duration, lock_timeout; // seconds; 0: not given
+    const char **words;              // what is no option: PLAN, NAME
     size_t n_words, cap_words;
 };
 

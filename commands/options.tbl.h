@@ -2,7 +2,8 @@
 // Every option, stated once: OPTION(long name, short letter or 0, kind, field of struct options,
 // argument for people or NULL, commands that know it, what it does).
 // Kinds: FLAG sets a bool, TEXT a string (once only), LIST adds to a list, COUNT a number of 1 to
-// 64. Expanded into the parser, `-h` of each command and docs/options.md; tests/lint/tables.py
+// 64, MAYBE a string that may be left out ("" then) and is given as --name=VALUE, SPAN a time as
+// seconds. Expanded into the parser, `-h` of each command and docs/options.md; tests/lint/tables.py
 // fails when they disagree.
 OPTION("config", 'c', TEXT, config, "FILE",
        C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS,
@@ -31,6 +32,16 @@ OPTION("schema", 0, TEXT, schema, "FILE", C_PLAN | C_APPLY | C_RESUME | C_VERIFY
 OPTION("report", 0, TEXT, report, "FILE", C_PLAN,
        "write every finding of the scan there, a line of JSON each")
 OPTION("jobs", 'j', COUNT, jobs, "N", C_APPLY | C_RESUME | C_VERIFY, "steps at a time (default: 4)")
+OPTION("only", 0, TEXT, only, "PREFIX", C_APPLY | C_RESUME,
+       "only the step of this ID, or those below a prefix that ends in /")
+OPTION("rerun", 0, MAYBE, rerun, "files|db|PREFIX", C_APPLY | C_RESUME,
+       "do again what is done: all, files, documents, or the steps of a prefix")
+OPTION("dry-run", 0, FLAG, dry_run, NULL, C_APPLY | C_RESUME,
+       "say what would be done and why; nothing is touched")
+OPTION("max-duration", 0, SPAN, max_duration, "TIME", C_APPLY | C_RESUME | C_RUN,
+       "stop in good order after 90s, 30m, 8h; resume goes on")
+OPTION("lock-timeout", 0, SPAN, lock_timeout, "TIME", C_APPLY | C_RESUME | C_VERIFY | C_RUN,
+       "wait that long for another run to end (default: not at all)")
 OPTION("digest", 0, TEXT, digest, "sha256:HEX", C_APPLY,
        "refuse any other plan than the one with this digest")
 OPTION("fail-fast", 0, FLAG, fail_fast, NULL, C_APPLY | C_RESUME,

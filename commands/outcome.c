@@ -51,6 +51,8 @@ static void tell_steps(struct out *out, const struct walk_outcome *o, int64_t ns
         out_result(out, ", %s failed", human_count(o->failed, n[0]));
     if (o->not_reached > 0)
         out_result(out, ", %s not reached", human_count(o->not_reached, n[0]));
+    if (o->left_out > 0)
+        out_result(out, ", %s left out by --only", human_count(o->left_out, n[0]));
     out_result(out, "\n%s files and %s documents looked at, %s written (%s), %s there already\n",
                human_count(o->totals.files, n[0]), human_count(o->totals.documents, n[1]),
                human_count(o->totals.sent, n[2]), human_bytes(o->totals.sent_bytes, n[3]),
@@ -79,11 +81,13 @@ static void tell_left(struct out *out, const struct outcome_left *left, const ch
 void outcome_tell(struct execution *x, const struct walk_outcome *o,
                   const struct outcome_left *left, int64_t ns) {
     struct out *out = x->c->out;
-    if (o->done == 0 && o->failed == 0 && o->not_reached == 0)
+    if (o->done == 0 && o->failed == 0 && o->not_reached == 0 && o->left_out > 0)
+        out_result(out, "Nothing to do: what --only names was done before\n");
+    else if (o->done == 0 && o->failed == 0 && o->not_reached == 0)
         out_result(out, "Nothing to do: all %zu steps were done before\n", x->plan->n_steps);
     else
         tell_steps(out, o, ns);
     tell_left(out, left, x->workdir);
-    if (o->failed > 0 || o->not_reached > 0)
+    if (o->failed > 0 || o->not_reached > 0 || o->left_out > 0)
         out_result(out, "Next: mvimig resume %s\n", x->workdir);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/progress.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -21,12 +22,13 @@ void progress_begin(struct progress *p, struct out *out, struct run *run, const 
     p->run = run;
     p->verb = verb;
     p->started_ns = p->shown_ns = clock_mono_ns();
+    AUTO_FREE struct step_brief *known = must_calloc(run->plan->n_steps + 1, sizeof *known);
+    struct err ignored = {0};
+    (void)journal_steps(run->journal, run->plan, known, &ignored);
     for (size_t i = 0; i < run->plan->n_steps; i++) {
         const struct plan_step *s = &run->plan->steps[i];
         const struct plan_expect *x = expected(run->plan, s);
-        struct step_status st = {0};
-        struct err ignored = {0};
-        if (journal_step(run->journal, s->hash_text, &st, &ignored) == 0 && st.state == STEP_DONE)
+        if (known[i].state == STEP_DONE)
             continue;
         p->total_items += x->files + x->documents;
         p->total_bytes += x->bytes;

@@ -30,11 +30,24 @@ struct run {
     struct file_end *destination_files;           // NULL when the plan has no file steps
     int jobs;
     bool fail_fast, checksum;
+    const char *only;  // a step's ID, or a prefix ending in "/"; NULL: all
+    const char *rerun; // "" all, "files", "db", or as `only`; NULL: nothing that is done
+    bool dry_run;      // the same walk with its effects off; the journal may be NULL
+    // What the journal knew of each step of the plan when the walk began; walk() reads it unless it
+    // was given (dry run).
+    struct step_brief *known;
+    int64_t deadline_mono_ns; // stop in good order then; 0: never
     struct run_progress progress;
     // One line of log, already safe to print; called from any thread.
     void (*log)(void *arg, enum run_log_level level, const char *step, const char *text);
     void *log_arg;
+    // Each decision to run or to pass over a step, and why; under the walk's lock. May be NULL.
+    void (*explain)(void *arg, const char *step, bool runs, const char *why);
+    void *explain_arg;
 };
+
+// Whether a step is meant by a word as --only takes it.
+bool run_names_step(const char *word, const struct plan_step *s);
 
 void run_log(struct run *r, enum run_log_level level, const char *step, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

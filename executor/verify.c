@@ -2,6 +2,7 @@
 #include "executor/verify.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -12,6 +13,7 @@ struct verify {
     const struct verify_job *job;
     pthread_mutex_t lock;
     pthread_cond_t change;
+    struct step_brief *known;
     size_t next; // step to look at
     int workers;
     struct err error; // of the first step that could not be verified
@@ -31,11 +33,7 @@ static int verify_step(struct verify *v, const struct plan_step *s, struct worke
                        struct err *e) {
     const struct step_kind *kind = step_kind_find(s->kind);
     struct run *r = v->job->run;
-    struct step_status st = {0};
-    int rc = journal_step(r->journal, s->hash_text, &st, e);
-    if (rc != 0 && rc != ERR_NOTFOUND)
-        return rc;
-    bool done = rc == 0 && st.state == STEP_DONE;
+    bool done = v->known[s - r->plan->steps].state == STEP_DONE;
     struct step_verify sv = {.run = r,
                              .step = s,
                              .source_db = &w->source_db,
@@ -43,8 +41,7 @@ static int verify_step(struct verify *v, const struct plan_step *s, struct worke
                              .live = v->job->live,
                              .difference = one_at_a_time,
                              .arg = v};
-    e->code = 0;
-    rc = done && kind->verify != NULL ? kind->verify(&sv, e) : 0;
+    int rc = done && kind->verify != NULL ? kind->verify(&sv, e) : 0;
     pthread_mutex_lock(&v->lock);
     v->out->steps += done && kind->verify != NULL;
     v->out->not_done += !done;
@@ -95,6 +92,11 @@ int verify_steps(const struct verify_job *job, struct verify_outcome *out, struc
     struct verify v = {.job = job, .workers = job->run->jobs, .out = out};
     pthread_t threads[64];
     memset(out, 0, sizeof *out);
+    AUTO_FREE struct step_brief *known = must_calloc(job->run->plan->n_steps + 1, sizeof *known);
+    int rc = journal_steps(job->run->journal, job->run->plan, known, e);
+    if (rc != 0)
+        return rc;
+    v.known = known;
     MUST(job->run->jobs >= 1 && job->run->jobs <= 64);
     pthread_mutex_init(&v.lock, NULL);
     pthread_cond_init(&v.change, NULL);

@@ -4,11 +4,14 @@
 #include "executor/walk.h"
 
 #include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/stop.h"
 #include "executor/attempt.h"
 #include "executor/graph.h"
@@ -21,26 +24,64 @@ struct walk {
     pthread_cond_t change;
     struct graph *graph;
     bool *needed; // dumps whose restore is not done: their files must be there
+    bool *taken;  // were ready, and were decided on
+    bool *rerun;  // done before, and to be done again
     int running;
-    int workers;
+    int workers, workers_max;
     bool no_more;     // take no further steps
     struct err fatal; // the journal died
     struct walk_outcome *out;
 };
 
+static bool is_done(const struct walk *w, size_t i) {
+    return w->run->known[i].state == STEP_DONE && !w->rerun[i];
+}
+
 // Dumps that a restore still has to read.
 static void mark_needed(struct walk *w) {
     const struct plan *p = w->run->plan;
+    for (size_t i = 0; i < p->n_steps; i++)
+        if (p->steps[i].kind == KIND_RESTORE && !is_done(w, i))
+            w->needed[p->steps[i].from_index] = true;
+}
+
+static bool names_any(const struct plan *p, const char *word) {
+    for (size_t i = 0; i < p->n_steps; i++)
+        if (run_names_step(word, &p->steps[i]))
+            return true;
+    return false;
+}
+
+static bool rerun_names(const char *word, const struct plan_step *s) {
+    bool files = s->kind == KIND_FILE_BATCH || s->kind == KIND_TAR_LIST;
+    if (*word == 0)
+        return true;
+    if (strcmp(word, "files") == 0 || strcmp(word, "db") == 0)
+        return files == (strcmp(word, "files") == 0);
+    return run_names_step(word, s);
+}
+
+static bool rerun_names_any(const struct plan *p, const char *word) {
+    return *word == 0 || strcmp(word, "files") == 0 || strcmp(word, "db") == 0 ||
+           names_any(p, word);
+}
+
+// What was read again must also be written again: a restore goes along with its dump.
+static int mark_rerun(struct walk *w, struct err *e) {
+    struct run *r = w->run;
+    const struct plan *p = r->plan;
+    size_t marked = 0;
+    for (size_t i = 0; i < p->n_steps && r->rerun != NULL; i++)
+        w->rerun[i] = rerun_names(r->rerun, &p->steps[i]);
+    for (size_t i = 0; i < p->n_steps && r->rerun != NULL; i++)
+        if (p->steps[i].kind == KIND_RESTORE && w->rerun[p->steps[i].from_index])
+            w->rerun[i] = true;
     for (size_t i = 0; i < p->n_steps; i++) {
-        const struct plan_step *s = &p->steps[i];
-        struct step_status st;
-        struct err ignored = {0};
-        if (s->kind != KIND_RESTORE)
-            continue;
-        if (journal_step(w->run->journal, s->hash_text, &st, &ignored) != 0 ||
-            st.state != STEP_DONE)
-            w->needed[s->from_index] = true;
+        w->rerun[i] = w->rerun[i] && r->known[i].state == STEP_DONE &&
+                      (r->only == NULL || run_names_step(r->only, &p->steps[i]));
+        marked += w->rerun[i];
     }
+    return marked == 0 || r->dry_run ? 0 : journal_rerun(r->journal, p, w->rerun, e);
 }
 
 static bool product_is_there(struct walk *w, const struct plan_step *s) {
@@ -50,26 +91,45 @@ static bool product_is_there(struct walk *w, const struct plan_step *s) {
     return fstatat(w->run->workdir_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-// 1: done before, nothing to do; 0: to be run; negative: the journal cannot be read.
-static int is_done(struct walk *w, size_t i, struct err *e) {
-    const struct plan_step *s = &w->run->plan->steps[i];
-    struct step_status st = {0};
-    int rc = journal_step(w->run->journal, s->hash_text, &st, e);
-    if (rc != 0)
-        return rc;
-    if (st.state != STEP_DONE) {
-        run_log(w->run, RUN_LOG_DEBUG, s->id, "run: %s, %lld attempt(s) before",
-                step_state_names[st.state], (long long)st.attempts);
-        return 0;
+static void explain(struct walk *w, const struct plan_step *s, bool runs, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+static void explain(struct walk *w, const struct plan_step *s, bool runs, const char *fmt, ...) {
+    char why[200];
+    va_list ap;
+    if (w->run->explain == NULL)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(why, sizeof why, fmt, ap);
+    va_end(ap);
+    w->run->explain(w->run->explain_arg, s->id, runs, why);
+}
+
+enum decision { DECIDE_RUN, DECIDE_RUN_AGAIN, DECIDE_SKIP, DECIDE_LEAVE_OUT };
+
+// What is to be done with a ready step, explained; called with the lock held.
+static enum decision decide(struct walk *w, size_t i) {
+    const struct run *r = w->run;
+    const struct plan_step *s = &r->plan->steps[i];
+    const struct step_brief *known = &r->known[i];
+    bool lost = is_done(w, i) && s->kind == KIND_DUMP && w->needed[i] && !product_is_there(w, s);
+    if (is_done(w, i) && !lost) {
+        explain(w, s, false, "done before (%.8s)", s->hash_text);
+        return DECIDE_SKIP;
     }
-    if (s->kind == KIND_DUMP && w->needed[i] && !product_is_there(w, s)) {
-        run_log(w->run, RUN_LOG_WARNING, s->id,
-                "run again: its dump file is gone and a restore still needs it");
-        rc = journal_step_reset(w->run->journal, s, "dump file is gone", e);
-        return rc != 0 ? rc : 0;
+    if (r->only != NULL && !run_names_step(r->only, s)) {
+        explain(w, s, false, "left out by --only, and not done before");
+        return DECIDE_LEAVE_OUT;
     }
-    run_log(w->run, RUN_LOG_DEBUG, s->id, "skipped: done before (%.8s)", s->hash_text);
-    return 1;
+    if (lost)
+        explain(w, s, true, "its dump file is gone and a restore still needs it");
+    else if (w->rerun[i])
+        explain(w, s, true, "done before; asked for by --rerun");
+    else if (known->attempts == 0)
+        explain(w, s, true, "not begun yet");
+    else
+        explain(w, s, true, "%s after %lld attempt(s)",
+                known->state == STEP_FAILED ? "failed" : "unfinished", (long long)known->attempts);
+    return lost ? DECIDE_RUN_AGAIN : DECIDE_RUN;
 }
 
 static void add_totals(struct step_result *sum, const struct step_result *r) {
@@ -119,23 +179,34 @@ static void note_result(struct walk *w, size_t i, int rc, const struct step_resu
     }
 }
 
+static int do_step(struct walk *w, const struct plan_step *s, bool again,
+                   struct worker_sessions *sessions, struct step_result *result,
+                   struct err *failure) {
+    struct run *r = w->run;
+    if (r->dry_run)
+        return 0;
+    if (again && journal_step_reset(r->journal, s, "dump file is gone", failure) != 0)
+        return ERR_JOURNAL;
+    r->progress.steps_running++;
+    int rc = attempt_step(r, s, sessions, result, failure);
+    r->progress.steps_running--;
+    return rc;
+}
+
 static void run_step(struct walk *w, size_t i, struct worker_sessions *sessions) {
-    const struct plan_step *s = &w->run->plan->steps[i];
     struct err failure = {0};
     struct step_result result = {0};
-    pthread_mutex_unlock(&w->lock);
-    int done = is_done(w, i, &failure);
-    int rc = done < 0 ? ERR_JOURNAL : 0;
-    if (done == 0) {
-        w->run->progress.steps_running++;
-        rc = attempt_step(w->run, s, sessions, &result, &failure);
-        w->run->progress.steps_running--;
-    }
-    pthread_mutex_lock(&w->lock);
-    if (done == 1) {
+    enum decision decision = decide(w, i);
+    if (decision == DECIDE_SKIP) {
         w->out->skipped++;
         graph_finish(w->graph, i);
+    } else if (decision == DECIDE_LEAVE_OUT) {
+        w->out->left_out++;
     } else {
+        pthread_mutex_unlock(&w->lock);
+        int rc = do_step(w, &w->run->plan->steps[i], decision == DECIDE_RUN_AGAIN, sessions,
+                         &result, &failure);
+        pthread_mutex_lock(&w->lock);
         note_result(w, i, rc, &result, &failure);
     }
 }
@@ -150,6 +221,7 @@ static void *worker(void *arg) {
             w->no_more = true;
         if (!w->no_more && graph_take(w->graph, &step)) {
             w->running++;
+            w->taken[step] = true;
             run_step(w, step, &sessions);
             w->running--;
             pthread_cond_broadcast(&w->change);
@@ -177,6 +249,8 @@ static void tick_until_done(struct walk *w, void (*tick)(void *arg), void *arg) 
         until.tv_nsec %= 1000000000;
         while (w->workers > 0 && pthread_cond_timedwait(&w->change, &w->lock, &until) == 0) {
         }
+        if (w->run->deadline_mono_ns > 0 && clock_mono_ns() >= w->run->deadline_mono_ns)
+            stop_time_is_up();
         if (tick == NULL)
             continue;
         pthread_mutex_unlock(&w->lock);
@@ -186,15 +260,37 @@ static void tick_until_done(struct walk *w, void (*tick)(void *arg), void *arg) 
     pthread_mutex_unlock(&w->lock);
 }
 
-static int outcome_code(const struct walk *w, struct err *e) {
+// Steps that were never ready, less those that --only leaves out anyway.
+static uint64_t count_behind(struct walk *w) {
+    const struct plan *p = w->run->plan;
+    uint64_t behind = 0;
+    for (size_t i = 0; i < p->n_steps; i++) {
+        if (w->taken[i] || is_done(w, i))
+            continue;
+        bool out = w->run->only != NULL && !run_names_step(w->run->only, &p->steps[i]);
+        w->out->left_out += out;
+        behind += !out;
+        if (!stop_asked())
+            explain(w, &p->steps[i], false,
+                    out ? "left out by --only, and not done before"
+                        : "waits for steps that are not done");
+    }
+    return behind;
+}
+
+static int outcome_code(struct walk *w, struct err *e) {
     struct walk_outcome *out = w->out;
-    out->not_reached += graph_left(w->graph);
+    out->not_reached += count_behind(w);
     if (w->fatal.code != 0) {
         *e = w->fatal;
         return e->code;
     }
-    if (stop_asked())
-        return err_set(e, stop_error(), "stopped; `mvimig resume` goes on");
+    if (stop_asked() && (out->not_reached > 0 || out->failed > 0))
+        return err_set(e, stop_error(), "%s; `mvimig resume` goes on",
+                       stop_is_time_up() ? "stopped: --max-duration is over" : "stopped");
+    if (out->failed == 0 && out->not_reached > 0)
+        return err_set(e, ERR_LEFTOVER, "%llu step(s) wait for others that --only leaves out",
+                       (unsigned long long)out->not_reached);
     if (out->failed == 0)
         return 0;
     if (out->first_error_code == ERR_LOGIN || out->first_error_code == ERR_UNREACHABLE)
@@ -202,30 +298,65 @@ static int outcome_code(const struct walk *w, struct err *e) {
     return err_set(e, ERR_LEFTOVER, "%s", out->first_error);
 }
 
+static void run_workers(struct walk *w, void (*tick)(void *arg), void *arg) {
+    pthread_t threads[64];
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->change, NULL);
+    for (int i = 0; i < w->workers_max; i++)
+        MUST(pthread_create(&threads[i], NULL, worker, w) == 0);
+    tick_until_done(w, tick, arg);
+    for (int i = 0; i < w->workers_max; i++)
+        pthread_join(threads[i], NULL);
+    pthread_cond_destroy(&w->change);
+    pthread_mutex_destroy(&w->lock);
+}
+
+// What the journal knows, and what is to be done again in spite of that.
+static int prepare(struct walk *w, struct err *e) {
+    struct run *r = w->run;
+    int rc = 0;
+    if (r->only != NULL && !names_any(r->plan, r->only))
+        rc = err_set(e, ERR_USAGE, "--only %s: the plan has no such step (a prefix ends in \"/\")",
+                     r->only);
+    if (rc == 0 && r->rerun != NULL && !rerun_names_any(r->plan, r->rerun))
+        rc =
+            err_set(e, ERR_USAGE,
+                    "--rerun=%s: neither files, db nor a step of the plan (a prefix ends in \"/\")",
+                    r->rerun);
+    if (rc == 0 && r->known == NULL) {
+        r->known = arena_alloc(r->plan->arena, r->plan->n_steps * sizeof *r->known);
+        rc = journal_steps(r->journal, r->plan, r->known, e);
+    }
+    if (rc == 0)
+        rc = mark_rerun(w, e);
+    if (rc == 0)
+        mark_needed(w);
+    return rc;
+}
+
 int walk(struct run *r, void (*tick)(void *arg), void *arg, struct walk_outcome *out,
          struct err *e) {
+    size_t n = r->plan->n_steps + 1;
+    AUTO_FREE bool *needed = must_calloc(n, sizeof *needed);
+    AUTO_FREE bool *rerun = must_calloc(n, sizeof *rerun);
+    AUTO_FREE bool *taken = must_calloc(n, sizeof *taken);
     MUST(r->jobs >= 1 && r->jobs <= 64);
     struct walk w = {.run = r,
                      .out = out,
-                     .graph = graph_new(r->plan),
-                     .needed = must_calloc(r->plan->n_steps + 1, sizeof *w.needed),
-                     .workers = r->jobs};
-    pthread_t threads[64];
+                     .needed = needed,
+                     .rerun = rerun,
+                     .taken = taken,
+                     .workers = r->dry_run ? 1 : r->jobs};
     memset(out, 0, sizeof *out);
-    mark_needed(&w);
-    pthread_mutex_init(&w.lock, NULL);
-    pthread_cond_init(&w.change, NULL);
-    for (int i = 0; i < r->jobs; i++)
-        MUST(pthread_create(&threads[i], NULL, worker, &w) == 0);
-    tick_until_done(&w, tick, arg);
-    for (int i = 0; i < r->jobs; i++)
-        pthread_join(threads[i], NULL);
-    int rc = outcome_code(&w, e);
+    w.workers_max = w.workers;
+    int rc = prepare(&w, e);
+    if (rc != 0)
+        return rc;
+    w.graph = graph_new(r->plan);
+    run_workers(&w, tick, arg);
+    rc = outcome_code(&w, e);
     out->conflicts = r->progress.conflicts;
     out->problems = r->progress.problems;
-    pthread_cond_destroy(&w.change);
-    pthread_mutex_destroy(&w.lock);
     graph_free(w.graph);
-    free(w.needed);
     return rc;
 }

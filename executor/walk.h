@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The walk over the plan's graph: ready steps in plan order, `jobs` workers, retries with back-off.
-// A step whose hash is done in the journal is skipped; one that waits for a failed step is not
-// reached. Each decision has its own explain line (log level debug).
+// A step whose hash is done in the journal is skipped; one that waits for a failed step, or for one
+// that --only leaves out, is not reached. Each decision has its own explain line.
 #pragma once
 
 #include "executor/run.h"
@@ -10,7 +10,8 @@ struct walk_outcome {
     uint64_t done;    // executed now
     uint64_t skipped; // done before
     uint64_t failed;
-    uint64_t not_reached;         // behind failed steps, or after a stop
+    uint64_t not_reached;         // behind steps that failed or were left out, or after a stop
+    uint64_t left_out;            // by --only, and not done before
     struct step_result totals;    // of the steps executed now
     uint64_t conflicts, problems; // rows written now
     char first_error[ERR_TEXT_MAX];

@@ -144,6 +144,14 @@ struct step_status {
 };
 int journal_step(struct journal *j, const char hash_text[HASH_HEX], struct step_status *out,
                  struct err *e);
+// The same of every step of a plan, in short and in one query. What has no row is pending.
+struct step_brief {
+    enum step_state state;
+    int64_t attempts;
+};
+int journal_steps(struct journal *j, const struct plan *p, struct step_brief *out, struct err *e);
+// Sends every step that is marked back to PENDING, in one transaction: all of them or none.
+int journal_rerun(struct journal *j, const struct plan *p, const bool *marked, struct err *e);
 // Sends a step back to PENDING on purpose (a dump whose file is gone, --rerun), to be done again
 // from its start: its batches are forgotten.
 int journal_step_reset(struct journal *j, const struct plan_step *s, const char *why,

@@ -19,6 +19,9 @@ int step_find(struct journal *j, const struct plan_step *s, struct step_row *out
 int step_find_attempt(struct journal *j, const struct plan_step *s, int64_t attempt,
                       struct step_row *out, struct err *e);
 
+// Sends a step back to PENDING, to be done again from its start.
+int step_send_back(struct journal *j, const struct plan_step *s, const char *why, struct err *e);
+
 // Marks the step's batches as forgotten and what they said as superseded; its counts begin anew.
 int batches_forget(struct journal *j, const struct step_row *step, struct err *e);
 

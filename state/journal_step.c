@@ -113,10 +113,9 @@ struct reset_args {
 };
 
 // What is sent back on purpose is done again from its start.
-static int step_reset(struct journal *j, void *arg, struct err *e) {
-    const struct reset_args *a = arg;
+int step_send_back(struct journal *j, const struct plan_step *s, const char *why, struct err *e) {
     struct step_row step = {0};
-    int rc = step_find(j, a->step, &step, e);
+    int rc = step_find(j, s, &step, e);
     if (rc == 0 && step.state == STEP_RUNNING) {
         rc = err_set(e, ERR_FAILED, "it is running");
     }
@@ -126,9 +125,12 @@ static int step_reset(struct journal *j, void *arg, struct err *e) {
     if (rc == 0) {
         rc = batches_forget(j, &step, e);
     }
-    return rc == 0 ? event_append(j, "step-reset", a->step->id, e, "hash=%s: %s",
-                                  a->step->hash_text, a->why)
-                   : rc;
+    return rc == 0 ? event_append(j, "step-reset", s->id, e, "hash=%s: %s", s->hash_text, why) : rc;
+}
+
+static int step_reset(struct journal *j, void *arg, struct err *e) {
+    const struct reset_args *a = arg;
+    return step_send_back(j, a->step, a->why, e);
 }
 
 int journal_step_reset(struct journal *j, const struct plan_step *s, const char *why,

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "state/journal.h"
 
 struct report_stage {
     const char *stage; // "files", "dump", "restore"
@@ -34,6 +35,9 @@ struct report {
 };
 
 int report_read(int workdir_fd, struct arena *a, struct report *out, struct err *e);
+
+// What a journal knows of a plan's steps, without writing (for --dry-run).
+int report_steps(int workdir_fd, const struct plan *p, struct step_brief *out, struct err *e);
 
 // Calls back with each row of one of the journal's views, columns as text (NULL as ""); for
 // `status --json`, `conflicts` and the end of a run. ERR_NOTFOUND when there is no such view.

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is run and what is passed over: --dry-run, --only, --rerun, --max-duration, --lock-timeout."""
+import os
+import time
+
+import pytest
+
+from support import oracle
+from support.migration import Migration
+
+
+@pytest.fixture
+def migration(ends, mvimig):
+    m = Migration(ends.fill(), mvimig)
+    m.plan().ok()
+    return m
+
+
+def steps(migration):
+    return migration.ask("select name, state, attempts from step order by place")
+
+
+def decisions(result):
+    rows = [line.split(" ", 1) for line in result.stdout.splitlines()[:-1]]
+    return {rest.strip().split(": ", 1)[0]: (word, rest.split(": ", 1)[1]) for word, rest in rows}
+
+
+def test_dry_run_touches_nothing(migration):
+    before = (oracle.documents(migration.ends.destination.db),
+              oracle.tree(migration.ends.destination.data_dir),
+              oracle.tree(migration.ends.source.data_dir))
+    told = decisions(migration.apply("--dry-run").ok())
+    assert told and all(d == ("run", "not begun yet") for d in told.values())
+    after = (oracle.documents(migration.ends.destination.db),
+             oracle.tree(migration.ends.destination.data_dir),
+             oracle.tree(migration.ends.source.data_dir))
+    assert before == after
+    assert not os.path.exists(migration.work_dir)
+    migration.apply().ok()
+    assert list(told) and set(told) == {name for name, _, _ in steps(migration)}
+    journal = open(migration.journal_path, "rb").read()
+    again = decisions(migration.apply("--dry-run", "--rerun=db").ok())
+    for name, (word, why) in again.items():
+        if name.startswith("files/"):
+            assert word == "pass" and why.startswith("done before")
+        else:
+            assert (word, why) == ("run", "done before; asked for by --rerun")
+    assert open(migration.journal_path, "rb").read() == journal
+
+
+def test_only(migration):
+    dumps = migration.apply("--only", "dump/").ok()
+    assert "left out by --only" in dumps.stdout
+    for name, state, attempts in steps(migration):
+        assert (state, attempts) == (("done", 1) if name.startswith("dump/") else ("pending", 0))
+    # What waits for steps that are left out is not done out of turn.
+    parents = migration.apply("--only", "restore/").expect(3)
+    assert "wait for others that --only leaves out" in parents.stderr
+    assert all(state == "pending" for name, state, _ in steps(migration)
+               if name.startswith("restore/DataSets/"))
+    migration.apply("--only", "nothing/").expect(2)
+    migration.resume().ok()
+    migration.assert_arrived()
+
+
+def test_rerun(migration):
+    migration.apply().ok()
+    first = {name: attempts for name, _, attempts in steps(migration)}
+    assert set(first.values()) == {1}
+    migration.apply("--rerun=dump/DataSets/").ok()
+    again = {name for name, _, attempts in steps(migration) if attempts == 2}
+    assert again and all(n.startswith(("dump/DataSets/", "restore/DataSets/")) for n in again)
+    assert any(n.startswith("restore/") for n in again), "a restore goes along with its dump"
+    migration.apply("--rerun").ok()
+    assert all(a == 2 + (n in again) for n, _, a in steps(migration))
+    migration.apply("--rerun=filse").expect(2)
+    migration.assert_arrived()
+    migration.verify().ok()
+    assert migration.ask("select count(*) from event where kind = 'step-reset'")[0][0] > 0
+
+
+def test_max_duration_stops_in_good_order(migration):
+    slow = {"MVIMIG_FAULT": "journal-after-commit:sleep=300:1+"}
+    stopped = migration.start_apply("--max-duration", "1s", "--jobs", "1", env=slow).wait().expect(3)
+    assert "--max-duration" in stopped.stderr
+    assert migration.ask("select count(*) from step where state in ('running', 'failed')") == [(0,)]
+    assert migration.ask("select count(*) from step where state = 'pending'")[0][0] > 0
+    migration.resume().ok()
+    migration.assert_arrived()
+
+
+def test_lock_timeout(migration):
+    slow = {"MVIMIG_FAULT": "journal-after-commit:sleep=50:1+"}
+    running = migration.start_apply(env=slow)
+    while not os.path.exists(migration.journal_path):
+        time.sleep(0.01)
+    refused = migration.apply().expect(11)
+    assert "mvimig apply" in refused.stderr
+    migration.apply("--lock-timeout", "100s").ok()
+    running.wait().ok()
+    migration.assert_arrived()
+
+
+def test_every_decision_has_a_line(migration):
+    told = migration.apply("--log-level", "debug").ok().stderr
+    for name, _, _ in steps(migration):
+        assert f"{name}: run: not begun yet" in told
+    told = migration.apply("--log-level", "debug").ok().stderr
+    for name, _, _ in steps(migration):
+        assert f"{name}: pass over: done before" in told
