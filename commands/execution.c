@@ -17,6 +17,7 @@
 #include "commands/progress.h"
 #include "commands/taken_out.h"
 #include "executor/walk.h"
+#include "state/owner.h"
 #include "state/report.h"
 
 #define JOBS_DEFAULT 4
@@ -152,13 +153,30 @@ static int take_journal(struct execution *x, bool create, const struct journal_o
     return rc == 0 && create ? keep_plan(x, e) : rc;
 }
 
+// A lock that is held elsewhere, by a run that shows no sign of life, is passed by.
+static int take_lock(struct execution *x, struct err *e) {
+    int64_t timeout_ms = x->c->options->lock_timeout * 1000;
+    bool silent = false;
+    struct err ignored = {0};
+    int rc = lock_take(x->workdir_fd, x->c->name, timeout_ms, &x->lock, e);
+    if (rc != ERR_LOCKED ||
+        owner_watch(x->workdir_fd, log_wait, x->c->out, &silent, &ignored) != 0 || !silent)
+        return rc;
+    out_log(x->c->out, OUT_WARNING, NULL, "%s; it gives no sign of life and is taken over",
+            e->text);
+    rc = lock_break(x->workdir_fd, e);
+    return rc == 0 ? lock_take(x->workdir_fd, x->c->name, 0, &x->lock, e) : rc;
+}
+
 int execution_open_journal(struct execution *x, bool create, struct err *e) {
-    struct journal_options o = {
-        .program_version = MVIMIG_VERSION, .on_wait = log_wait, .arg = x->c->out};
+    struct journal_options o = {.program_version = MVIMIG_VERSION,
+                                .command = x->c->name,
+                                .on_wait = log_wait,
+                                .arg = x->c->out};
     struct stat st;
     int rc = migration_dir_open(x->workdir, create, &x->workdir_fd, e);
     if (rc == 0)
-        rc = lock_take(x->workdir_fd, x->c->name, x->c->options->lock_timeout * 1000, &x->lock, e);
+        rc = take_lock(x, e);
     if (rc != 0)
         return rc;
     bool there = fstatat(x->workdir_fd, WORKDIR_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0;
@@ -267,7 +285,7 @@ int execution_walk(struct execution *x, struct err *e) {
     out_progress_end(x->c->out);
     if (rc == ERR_JOURNAL) { // nothing more can be recorded
         *e = failure;
-        return rc;
+        return journal_taken_over(x->journal) ? e->code = ERR_LOCKED : rc;
     }
     struct outcome_left left = {0};
     if (rc == 0)

@@ -6,7 +6,8 @@
 // seconds. Expanded into the parser, `-h` of each command and docs/options.md; tests/lint/tables.py
 // fails when they disagree.
 OPTION("config", 'c', TEXT, config, "FILE",
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK | C_AUDIT |
+           C_CLEAN | C_RUN,
        "network configuration of both ends (default: $MVI_MIG_CONFIG)")
 OPTION("server", 0, FLAG, server, NULL, C_PLAN, "scope: the whole server")
 OPTION("users", 0, LIST, users, "A,B", C_PLAN,
@@ -49,7 +50,8 @@ OPTION("fail-fast", 0, FLAG, fail_fast, NULL, C_APPLY | C_RESUME,
 OPTION("checksum", 0, FLAG, checksum, NULL, C_APPLY | C_RESUME | C_VERIFY,
        "compare files by content, not by size and time")
 OPTION("work-dir", 0, TEXT, work_dir, "DIR",
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK | C_AUDIT |
+           C_CLEAN | C_RUN,
        "folder of journal and dumps (default: logs/migrations/NAME in the source's data)")
 OPTION("graph", 0, FLAG, graph, NULL, C_SHOW, "the steps and what they wait for, as DOT")
 OPTION("diff", 0, TEXT, diff, "OTHER", C_SHOW, "what OTHER has that PLAN has not, and back")
@@ -59,4 +61,5 @@ OPTION("log-format", 0, TEXT, log_format, "text|json", C_PLAN | C_APPLY | C_RESU
        "form of the log on standard error")
 OPTION("log-level", 0, TEXT, log_level, "LEVEL", C_PLAN | C_APPLY | C_RESUME | C_VERIFY,
        "debug, info, warning or error (default: info)")
+OPTION("force", 0, FLAG, force, NULL, C_UNLOCK, "also when a run of this host holds it")
 OPTION("help", 'h', FLAG, help, NULL, C_ALL, "this text")

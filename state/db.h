@@ -18,7 +18,7 @@
 #include "state/journal.h"
 
 #define JOURNAL_APPLICATION_ID 0x4D56494D // "MVIM"
-#define JOURNAL_VERSION 1                 // user_version; state/journal_schema.c has the steps
+#define JOURNAL_VERSION 2                 // user_version; state/journal_schema.c has the steps
 
 enum sql_id {
 #define SQL(name, text) SQL_##name,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/must.h"
 #include "base/tempfile.h"
 
@@ -28,4 +29,8 @@ void host_read(struct host *out) {
     }
     out->name[sizeof out->name - 1] = 0;
     host_read_boot_id(out->boot_id, sizeof out->boot_id);
+    if (FAULT("other-host") != 0) { // tests: as if this ran elsewhere
+        snprintf(out->name, sizeof out->name, "elsewhere");
+        snprintf(out->boot_id, sizeof out->boot_id, "another");
+    }
 }

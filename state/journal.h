@@ -36,6 +36,8 @@ extern const char *const step_state_names[4];
 
 struct journal_options {
     const char *program_version;
+    const char *command; // of the run, which becomes the owner; NULL: nobody does
+    bool take_over;      // from an owner on another host without waiting (unlock)
     void (*on_wait)(void *arg, const char *text); // one line for the log
     void *arg;
 };
@@ -48,6 +50,10 @@ int journal_create(int workdir_fd, const struct plan *p, const struct journal_op
 // application_id), newer (user_version), damaged (quick_check, event chain) or read-only.
 int journal_open(int workdir_fd, const struct journal_options *o, struct journal **out,
                  struct err *e);
+// True when another run has taken the journal over: every call fails with ERR_JOURNAL then.
+bool journal_taken_over(struct journal *j);
+// Just before something at the destination is replaced or deleted: that this run is still the one.
+int journal_fence(struct journal *j, struct err *e);
 // Waits for everything submitted, closes. Safe on NULL.
 void journal_close(struct journal *j);
 

@@ -48,6 +48,23 @@ CREATE TABLE run (
     exit_status INTEGER                      -- NULL: it goes on, or was killed
 ) STRICT;
 
+CREATE TABLE owner (
+    -- One row: who writes this journal. Each run takes the next generation, and every transaction
+    -- looks whether it still has it: a run that was stopped, taken over from and woken up writes no
+    -- more. The beat goes on while a run lives, by any clock.
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    generation INTEGER NOT NULL CHECK (generation >= 0),
+    held INTEGER NOT NULL CHECK (held IN (0, 1)), -- 0: the last owner ended in good order
+    command TEXT NOT NULL,
+    host TEXT NOT NULL,
+    process INTEGER NOT NULL,
+    boot_id TEXT NOT NULL,
+    since TEXT NOT NULL,
+    beat INTEGER NOT NULL CHECK (beat >= 0),
+    beat_at TEXT NOT NULL
+) STRICT;
+INSERT INTO owner VALUES (1, 0, 0, '', '', 0, '', '', 0, '');
+
 CREATE TABLE event (
     -- What happened, in order, append-only and hash-chained: hash covers prev and every column of
     -- its own row, so that a row edited or taken out by hand breaks the chain at its seq.

@@ -10,6 +10,7 @@
 #include "state/event.h"
 #include "state/journal_bind.h"
 #include "state/journal_schema.h"
+#include "state/owner.h"
 #include "state/workdir.h"
 #include "state/writer.h"
 
@@ -77,20 +78,47 @@ static int journal_open_db(struct journal *j, struct err *e) {
     return rc == 0 ? chain_verify(&j->db, &j->chain, e) : rc;
 }
 
-static int journal_open_at(struct journal *j, int workdir_fd, struct err *e) {
+static int journal_open_at(struct journal *j, int workdir_fd, const struct journal_options *o,
+                           struct err *e) {
     int rc = journal_enter(j, workdir_fd, JOURNAL_NAME, e);
     if (rc == 0 && journal_open_db(j, e) != 0) {
         // Whatever it was, a caller of journal_open hears of the journal.
         err_wrap(e, "%s", j->path);
         rc = e->code = ERR_JOURNAL;
     }
+    if (rc == 0 && o->command != NULL) {
+        rc = owner_claim(j, o->command, o->take_over, e);
+        if (rc != 0) {
+            err_wrap(e, "%s", j->path);
+        }
+    }
     return rc == 0 ? writer_start(j, e) : rc;
+}
+
+bool journal_taken_over(struct journal *j) {
+    return j->taken_over;
+}
+
+static int fence_apply(struct journal *j, void *arg, struct err *e) {
+    (void)arg;
+    struct owner now;
+    int rc = j->generation != 0 ? owner_read(&j->db, &now, e) : 0;
+    if (rc == 0 && j->generation != 0 && now.generation != j->generation) {
+        j->taken_over = true;
+        rc = err_set(e, ERR_JOURNAL, "mvimig %s on %s has taken this migration over", now.command,
+                     now.host);
+    }
+    return rc;
+}
+
+int journal_fence(struct journal *j, struct err *e) {
+    return WRITER_READ(j, fence_apply, NULL, e);
 }
 
 int journal_open(int workdir_fd, const struct journal_options *o, struct journal **out,
                  struct err *e) {
     AUTO_JOURNAL struct journal *j = journal_new(o);
-    int rc = journal_open_at(j, workdir_fd, e);
+    int rc = journal_open_at(j, workdir_fd, o, e);
     if (rc == 0) {
         *out = STEAL(j);
     }

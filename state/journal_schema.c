@@ -9,11 +9,27 @@
 
 // What leads from one user_version to the next. A version is never changed after a release: a new
 // one is a row here, and journal.sql is what a new journal starts with.
+#define VERSION_2                                                                                  \
+    "CREATE TABLE owner (\n"                                                                       \
+    "    id INTEGER PRIMARY KEY CHECK (id = 1),\n"                                                 \
+    "    generation INTEGER NOT NULL CHECK (generation >= 0),\n"                                   \
+    "    held INTEGER NOT NULL CHECK (held IN (0, 1)),\n"                                          \
+    "    command TEXT NOT NULL,\n"                                                                 \
+    "    host TEXT NOT NULL,\n"                                                                    \
+    "    process INTEGER NOT NULL,\n"                                                              \
+    "    boot_id TEXT NOT NULL,\n"                                                                 \
+    "    since TEXT NOT NULL,\n"                                                                   \
+    "    beat INTEGER NOT NULL CHECK (beat >= 0),\n"                                               \
+    "    beat_at TEXT NOT NULL\n"                                                                  \
+    ") STRICT;\n"                                                                                  \
+    "INSERT INTO owner VALUES (1, 0, 0, '', '', 0, '', '', 0, '');\n"
+
 static const struct {
     int64_t to;
     const char *sql;
 } schema_steps[] = {
     {1, journal_sql},
+    {2, VERSION_2},
 };
 
 static int schema_set_version(struct db *db, int64_t version, struct err *e) {

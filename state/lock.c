@@ -130,6 +130,15 @@ int lock_take(int workdir_fd, const char *command, int64_t timeout_ms, struct lo
     return rc;
 }
 
+int lock_break(int workdir_fd, struct err *e) {
+    if (unlinkat(workdir_fd, LOCK_NAME, 0) != 0 && errno != ENOENT) {
+        return err_sys(e, ERR_IO, errno, "the lock file cannot be removed");
+    }
+    return fsync(workdir_fd) == 0
+               ? 0
+               : err_sys(e, ERR_IO, errno, "the work directory cannot be synced");
+}
+
 void lock_release(struct lock *l) {
     if (l == NULL) {
         return;

@@ -20,6 +20,10 @@ int lock_take(int workdir_fd, const char *command, int64_t timeout_ms, struct lo
               struct err *e);
 void lock_release(struct lock *l); // safe on NULL
 
+// Puts a new lock file in the place of one whose holder is beyond reach: that one keeps a lock that
+// nobody looks at any more, and the journal's generation (state/owner.h) keeps it from writing.
+int lock_break(int workdir_fd, struct err *e);
+
 #define LOCK_HOLDER_TEXT 512
 // Whether some process holds it now, without disturbing it, and who: "mvimig apply on HOST (process
 // 12) since 2026-01-02T03:04:05.678Z", "" when nobody does. ERR_IO when that cannot be told.

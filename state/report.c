@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "state/lock.h"
+#include "state/owner.h"
 #include "state/report_open.h"
 
 static const char *copy(struct arena *a, sqlite3_stmt *row, int column) {
@@ -85,6 +86,22 @@ static int read_failures(struct db *db, struct arena *a, struct report *out, str
     return rc;
 }
 
+static int read_owner(struct db *db, struct arena *a, struct report *out, struct err *e) {
+    struct owner o;
+    int64_t version;
+    out->beat_at = "";
+    int rc = db_pragma(db, "user_version", &version, e);
+    if (rc != 0 || version < 2) { // made by an earlier version, and not written since
+        return rc;
+    }
+    rc = owner_read(db, &o, e);
+    out->generation = o.generation;
+    out->beat = o.beat;
+    out->owned = o.held;
+    out->beat_at = arena_strdup(a, o.beat_at);
+    return rc;
+}
+
 // One transaction, so that all of it is of one moment.
 static int read_all(struct db *db, struct arena *a, struct report *out, struct err *e) {
     int rc = db_script(db, "BEGIN", e);
@@ -99,6 +116,9 @@ static int read_all(struct db *db, struct arena *a, struct report *out, struct e
     }
     if (rc == 0) {
         rc = read_findings(db, out, e);
+    }
+    if (rc == 0) {
+        rc = read_owner(db, a, out, e);
     }
     return rc == 0 ? read_failures(db, a, out, e) : rc;
 }

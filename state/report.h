@@ -21,8 +21,11 @@ struct report {
     const char *name, *program_version, *plan_digest, *config_path;
     const char *started, *ended, *outcome; // of the newest run; ended "" while it goes on
     int64_t runs;
-    bool held;          // a run holds the lock now
-    const char *holder; // "" when nobody
+    int64_t generation, beat; // of the journal's owner
+    const char *beat_at;      // its newest sign of life
+    bool owned;               // it has not ended in good order
+    bool held;                // a run holds the lock now
+    const char *holder;       // "" when nobody
     struct report_stage *stages;
     size_t n_stages;
     uint64_t conflicts, problems;

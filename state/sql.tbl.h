@@ -47,6 +47,14 @@ SQL(MIGRATION_BIND, "UPDATE migration SET pass = ?, scope = ?, plan_digest = ?, 
 SQL(MIGRATION_SOURCE, "UPDATE migration SET source_fingerprint = ?")
 SQL(MIGRATION_DESTINATION, "UPDATE migration SET destination_fingerprint = ?")
 
+// owner
+SQL(OWNER, "SELECT generation, held, command, host, process, boot_id, since, beat, beat_at"
+           " FROM owner WHERE id = 1")
+SQL(OWNER_CLAIM, "UPDATE owner SET generation = generation + 1, held = 1, command = ?, host = ?,"
+                 " process = ?, boot_id = ?, since = ?, beat = beat + 1, beat_at = ?")
+SQL(OWNER_BEAT, "UPDATE owner SET beat = beat + 1, beat_at = ?")
+SQL(OWNER_RELEASE, "UPDATE owner SET held = 0 WHERE generation = ?")
+
 // run
 SQL(RUN_ADD, "INSERT INTO run (command, plan_digest, program_version, sqlite_version, file_system,"
              " host, process, boot_id, started) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")

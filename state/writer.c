@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/human.h"
 #include "base/must.h"
+#include "state/owner.h"
 
 #define WAIT_POLL_NS 1000000
 #define WAIT_POLLS 20                           // then ten times slower
@@ -156,11 +157,28 @@ static void writer_commit(struct journal *j) {
     writer_release(j, NULL);
 }
 
+static int writer_begin(struct journal *j, struct err *e) {
+    int rc = writer_exec(j, "BEGIN IMMEDIATE", e);
+    j->open = rc == 0;
+    return rc == 0 ? owner_check(j, e) : rc;
+}
+
+// An idle writer shows that it lives.
+static void writer_beat(struct journal *j) {
+    struct err e = {0};
+    if (j->generation == 0 || j->open || j->dead.code != 0 || clock_mono_ns() < j->next_beat) {
+        return;
+    }
+    if (writer_begin(j, &e) != 0) {
+        writer_die(j, &e);
+    }
+    writer_commit(j);
+}
+
 static void writer_write(struct journal *j, struct operation *op) {
     struct err e = {0};
-    int rc = j->open ? 0 : writer_exec(j, "BEGIN IMMEDIATE", &e);
+    int rc = j->open ? 0 : writer_begin(j, &e);
     if (rc == 0) {
-        j->open = true;
         writer_apply(j, op);
         rc = writer_lost(j, op, &e) ? ERR_JOURNAL : 0;
     }
@@ -202,9 +220,12 @@ static void writer_run(struct journal *j, struct operation *op) {
 // False at the end.
 static bool writer_take(struct journal *j, struct operation **queue) {
     pthread_mutex_lock(&j->lock);
-    while (j->first == NULL && !j->closing && !(j->open && clock_mono_ns() >= j->gap_end)) {
-        if (j->open) {
-            struct timespec until = {j->gap_end / 1000000000, j->gap_end % 1000000000};
+    bool beats = j->generation != 0 && j->dead.code == 0;
+    while (j->first == NULL && !j->closing && !(j->open && clock_mono_ns() >= j->gap_end) &&
+           !(beats && clock_mono_ns() >= j->next_beat)) {
+        if (j->open || beats) {
+            int64_t at = j->open ? j->gap_end : j->next_beat;
+            struct timespec until = {at / 1000000000, at % 1000000000};
             pthread_cond_timedwait(&j->queued, &j->lock, &until);
         } else {
             pthread_cond_wait(&j->queued, &j->lock);
@@ -229,8 +250,10 @@ static void *writer_main(void *arg) {
         if (clock_mono_ns() >= j->gap_end) {
             writer_commit(j);
         }
+        writer_beat(j);
     }
     writer_commit(j);
+    owner_release(j);
     return NULL;
 }
 

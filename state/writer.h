@@ -72,6 +72,9 @@ struct journal {
     int64_t run;                   // 0: none has begun
     int64_t wait_began, wait_said; // monotonic; 0: not waiting, nothing said yet
     int64_t gap_end;               // monotonic: no commit before
+    int64_t generation;            // ours (state/owner.h); 0: not claimed
+    int64_t next_beat;             // monotonic
+    _Atomic bool taken_over;       // somebody else has a later generation
     bool open;                     // a transaction with changes is open
     struct operation *held;        // applied in it; their callers wait for the commit
     struct err dead;               // code 0 while it lives

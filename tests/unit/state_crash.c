@@ -164,7 +164,7 @@ static void a_hot_journal_is_read(void **state) {
     AUTO_PLAN struct plan *p = plan_of_workers();
     journal_close(create(at(state), p));
     bool hot = false;
-    for (int i = 0; i < 200 && !hot; i++) {
+    for (int i = 0; i < 2000 && !hot; i++) {
         uint64_t told[WORKERS] = {0};
         run_and_kill(at(state), p, true, i % 20, told);
         hot = is_hot(at(state));

@@ -96,7 +96,7 @@ static void of_a_newer_program(void **state) {
     report_refused(state, "newer mvimig");
     ask(state, "PRAGMA user_version = 0");
     refused(state, "no version", "put it back from journal-sealed.db");
-    ask(state, "PRAGMA user_version = 1");
+    ask(state, "PRAGMA user_version = 2");
     journal_close(reopen(at(state)));
 }
 

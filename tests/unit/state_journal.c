@@ -13,7 +13,7 @@ static void a_new_journal_holds_the_plan(void **state) {
     assert_int_equal(st.st_mode & 07777, 0700);
     assert_int_equal(faccessat(at(state), ".journal.db.new", F_OK, 0), -1);
     assert_string_equal(ask(state, "PRAGMA application_id"), "1297500493");
-    assert_string_equal(ask(state, "PRAGMA user_version"), "1");
+    assert_string_equal(ask(state, "PRAGMA user_version"), "2");
     assert_string_equal(ask(state, "PRAGMA journal_mode"), "delete");
     assert_string_equal(ask(state, "SELECT count(*) FROM step WHERE state = 'pending'"), "6");
     assert_string_equal(ask(state, "SELECT stage FROM step WHERE place = 3"), "dump");

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// mvimig unlock: take a migration away from a run that cannot be reached, for people who know
+// better than the lock. The run that had it writes no more to the journal, whenever it wakes up.
+#include "commands/command.h"
+#include "commands/ends.h"
+#include "commands/migration_dir.h"
+#include "state/journal.h"
+#include "state/lock.h"
+#include "state/report.h"
+
+static void log_wait(void *arg, const char *text) {
+    out_log(arg, OUT_INFO, NULL, "%s", text);
+}
+
+static int unlock(struct command_context *c, int fd, const struct report *r, struct err *e) {
+    struct journal_options o = {.program_version = MVIMIG_VERSION,
+                                .command = c->name,
+                                .take_over = true,
+                                .on_wait = log_wait,
+                                .arg = c->out};
+    struct journal *j = NULL;
+    struct lock *lock = NULL;
+    int rc = r->held ? lock_break(fd, e) : 0;
+    if (rc == 0)
+        rc = lock_take(fd, c->name, 0, &lock, e);
+    if (rc == 0)
+        rc = journal_open(fd, &o, &j, e);
+    if (rc == 0)
+        rc =
+            journal_event(j, "unlocked", NULL,
+                          r->held ? r->holder : "nobody held the lock; the owner was forgotten", e);
+    journal_close(j);
+    lock_release(lock);
+    return rc;
+}
+
+static int run(struct command_context *c, struct err *e) {
+    AUTO_ENDS struct ends ends = ENDS_INIT;
+    AUTO_CLOSE int fd = -1;
+    const char *dir = NULL;
+    struct report r = {0};
+    int rc = c->options->config != NULL ? ends_configure(&ends, c, NULL, e) : 0;
+    if (rc == 0)
+        rc = migration_dir_find(c, &ends, c->options->words[0], false, &dir, e);
+    if (rc == 0)
+        rc = migration_dir_open(dir, false, &fd, e);
+    if (rc == 0)
+        rc = report_read(fd, c->arena, &r, e);
+    if (rc != 0)
+        return rc;
+    if (!r.held && !r.owned) {
+        out_result(c->out, "%s: nobody holds it\n", r.name);
+        return 0;
+    }
+    if (r.held && !c->options->force)
+        return err_set(e, ERR_LOCKED,
+                       "%s is held by %s, last heard of at %s; stop that run instead, or if it "
+                       "cannot be reached, add --force",
+                       r.name, r.holder, r.beat_at[0] != 0 ? r.beat_at : "(never)");
+    rc = unlock(c, fd, &r, e);
+    if (rc == 0)
+        out_result(c->out,
+                   "%s: unlocked; the run before can write no more. Next: mvimig resume %s\n",
+                   r.name, dir);
+    return rc;
+}
+
+const struct command command_unlock = {
+    .name = "unlock",
+    .bit = C_UNLOCK,
+    .synopsis = "NAME | DIR",
+    .summary = "take a migration away from a run that cannot be reached",
+    .min_words = 1,
+    .max_words = 1,
+    .run = run,
+};

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two runs on one migration: one is refused, or takes over, and the other then writes no more."""
+import signal
+import sqlite3
+import time
+
+import pytest
+
+from support import oracle
+from support.migration import Migration
+
+SLOW = "journal-after-commit:sleep=60:1+"
+
+
+@pytest.fixture
+def migration(ends, mvimig):
+    m = Migration(ends.fill(), mvimig)
+    m.plan().ok()
+    return m
+
+
+def begun(migration):
+    try:
+        return migration.ask("select count(*) from attempt where state = 'done'")[0][0] > 2
+    except sqlite3.OperationalError:
+        return False
+
+
+def frozen(migration, running):
+    """Stops the run at a moment when it does not hold the database: what a host that was cut off
+    held there, its lock server gives back."""
+    while not begun(migration):
+        assert not running.ended()
+        time.sleep(0.01)
+    while True:
+        running.signal(signal.SIGSTOP)
+        db = sqlite3.connect(migration.journal_path, timeout=0, isolation_level=None)
+        try:
+            db.execute("begin immediate")
+            db.execute("rollback")
+            return
+        except sqlite3.OperationalError:
+            running.signal(signal.SIGCONT)
+            time.sleep(0.003)
+        finally:
+            db.close()
+
+
+def destination(migration):
+    return (oracle.documents(migration.ends.destination.db),
+            oracle.tree(migration.ends.destination.data_dir))
+
+
+def wake(migration, running):
+    """The run that was taken over from goes on: it ends with 11, and nothing is of its making."""
+    before, events = destination(migration), migration.ask("select max(seq) from event")
+    attempts = migration.ask("select * from attempt order by id")
+    running.signal(signal.SIGCONT)
+    ended = running.wait().expect(11)
+    assert "taken this migration over" in ended.stderr
+    assert migration.ask("select max(seq) from event") == events
+    assert migration.ask("select * from attempt order by id") == attempts
+    assert destination(migration) == before
+
+
+def test_second_run_is_refused(migration):
+    running = migration.start_apply(env={"MVIMIG_FAULT": SLOW})
+    while not begun(migration):
+        time.sleep(0.01)
+    refused = migration.apply().expect(11)
+    assert "mvimig apply" in refused.stderr and f"process {running.pid}" in refused.stderr
+    migration.mvimig.run("unlock", migration.work_dir).expect(11)
+    running.wait().ok()
+    migration.assert_arrived()
+    assert "nobody holds it" in migration.mvimig.run("unlock", migration.work_dir).ok().stdout
+
+
+def test_unlock_takes_away_from_a_frozen_run(migration):
+    running = migration.start_apply(env={"MVIMIG_FAULT": SLOW})
+    frozen(migration, running)
+    migration.apply().expect(11)
+    migration.mvimig.run("unlock", migration.work_dir, "--force").ok()
+    migration.resume().ok()
+    migration.assert_arrived()
+    wake(migration, running)
+    migration.assert_arrived()
+    assert migration.ask("select count(*) from event where kind = 'unlocked'") == [(1,)]
+
+
+def test_taken_over_from_another_host(migration):
+    running = migration.start_apply(env={"MVIMIG_FAULT": SLOW + ",other-host:fail"})
+    frozen(migration, running)
+    short = {"MVIMIG_FAULT": "owner-short-watch:fail"}
+    after = migration.start_resume(env=short).wait().ok()
+    assert "elsewhere" in after.stderr and "watching" in after.stderr
+    migration.assert_arrived()
+    wake(migration, running)
+    migration.assert_arrived()
+    assert migration.ask("select count(*) from event where kind = 'taken-over'") == [(1,)]
+
+
+def test_a_living_owner_elsewhere_is_left_alone(migration):
+    running = migration.start_apply(env={"MVIMIG_FAULT": SLOW + ",other-host:fail"})
+    while not begun(migration):
+        time.sleep(0.01)
+    short = {"MVIMIG_FAULT": "owner-short-watch:fail"}
+    refused = migration.start_apply(env=short).wait().expect(11)
+    assert "on elsewhere" in refused.stderr
+    running.wait().ok()
+    migration.assert_arrived()
