@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/escape.h"
 #include "base/human.h"
+#include "commands/bases.h"
 #include "commands/command.h"
 #include "commands/ends.h"
 #include "commands/migration_dir.h"
@@ -24,7 +25,7 @@ struct planning {
     struct model *model;
     struct scope scope, resolved;
     struct inventory *inventory;
-    const char *name;
+    const char *name, *workdir;
     int pass;
     FILE *report;
     int64_t shown_ns;
@@ -64,6 +65,14 @@ static int scope_from_options(const struct options *o, struct scope *s, struct e
             s->on_conflict = i;
     if (o->on_conflict != NULL && s->on_conflict < 0)
         return err_set(e, ERR_USAGE, "--on-conflict takes keep, replace or fail");
+    if (o->delete &&o->files_only)
+        return err_set(e, ERR_USAGE,
+                       "--delete and --files-only do not go together: documents go before the "
+                       "files that they name");
+    const char *max = o->max_delete;
+    if (max != NULL &&
+        (!o->delete || max[0] == 0 || strlen(max) > 18 || strspn(max, "0123456789") != strlen(max)))
+        return err_set(e, ERR_USAGE, "--max-delete takes a number, and goes with --delete");
     return set_with(s, &o->with, e);
 }
 
@@ -148,11 +157,10 @@ static int run_scan(struct planning *p, struct err *e) {
 
 // Planning again for a name is its next pass: behind the pass of the plan that was applied last.
 static int find_pass(struct planning *p, struct err *e) {
-    const char *dir = NULL;
-    int rc = migration_dir_path(p->c, &p->ends, p->name, &dir, e);
+    int rc = migration_dir_path(p->c, &p->ends, p->name, &p->workdir, e);
     if (rc != 0)
         return rc;
-    const char *last = arena_printf(p->c->arena, "%s/" WORKDIR_PLAN, dir);
+    const char *last = arena_printf(p->c->arena, "%s/" WORKDIR_PLAN, p->workdir);
     AUTO_PLAN struct plan *before = NULL;
     p->pass = 1;
     if (access(last, F_OK) != 0)
@@ -207,7 +215,12 @@ static int make_plan(struct planning *p, struct err *e) {
         rc = run_scan(p, e);
     if (rc == 0)
         rc = scope_resolve(p->inventory, &p->scope, &p->resolved, c->arena, e);
-    struct compile_options co = {.name = p->name, .pass = p->pass};
+    struct compile_options co = {.name = p->name,
+                                 .pass = p->pass,
+                                 .delete = c->options->delete,
+                                 .max_delete = c->options->max_delete};
+    if (rc == 0)
+        rc = bases_find(c, p->workdir, p->inventory, &co, e);
     if (rc == 0)
         rc = compile(&p->resolved, p->inventory, &co, &plan, e);
     return rc != 0 ? rc : deliver(p, plan, e);

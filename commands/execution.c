@@ -16,6 +16,7 @@
 #include "commands/plan_file.h"
 #include "commands/progress.h"
 #include "commands/taken_out.h"
+#include "executor/base.h"
 #include "executor/walk.h"
 #include "state/owner.h"
 #include "state/report.h"
@@ -43,6 +44,7 @@ void execution_init(struct execution *x, struct command_context *c) {
 }
 
 void execution_close(struct execution *x) {
+    base_close(STEAL(x->base));
     journal_close(STEAL(x->journal));
     lock_release(STEAL(x->lock));
     auto_close(&x->workdir_fd);
@@ -59,10 +61,14 @@ int execution_load(struct execution *x, const char *plan_path, struct err *e) {
 
 static unsigned needed_ends(const struct plan *p) {
     unsigned need = 0;
-    for (size_t i = 0; i < p->n_steps; i++)
-        need |= p->steps[i].kind == KIND_DUMP      ? ENDS_SOURCE_DB
-                : p->steps[i].kind == KIND_RESTORE ? ENDS_DESTINATION_DB
-                                                   : ENDS_SOURCE_FILES | ENDS_DESTINATION_FILES;
+    for (size_t i = 0; i < p->n_steps; i++) {
+        const struct plan_step *s = &p->steps[i];
+        bool documents = s->kind == KIND_DELETE && s->collection != NULL;
+        need |= documents                 ? ENDS_SOURCE_DB | ENDS_DESTINATION_DB
+                : s->kind == KIND_DUMP    ? ENDS_SOURCE_DB
+                : s->kind == KIND_RESTORE ? ENDS_DESTINATION_DB
+                                          : ENDS_SOURCE_FILES | ENDS_DESTINATION_FILES;
+    }
     return need;
 }
 
@@ -181,6 +187,8 @@ int execution_open_journal(struct execution *x, bool create, struct err *e) {
         return rc;
     bool there = fstatat(x->workdir_fd, WORKDIR_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0;
     rc = there ? take_journal(x, create, &o, e) : make_journal(x, create, &o, e);
+    if (rc == 0)
+        rc = base_open(x->plan, x->workdir_fd, &x->base, e);
     return rc == 0 ? 0 : err_wrap(e, "%s", x->workdir);
 }
 
@@ -193,6 +201,7 @@ void execution_fill_run(struct execution *x) {
                           .destination_db = x->ends.destination_db,
                           .source_root = x->ends.source_root,
                           .destination_files = x->ends.destination_files,
+                          .base = x->base,
                           .jobs = o->jobs > 0 ? (int)o->jobs : JOBS_DEFAULT,
                           .fail_fast = o->fail_fast,
                           .checksum = o->checksum,

@@ -23,6 +23,7 @@ struct execution {
     int workdir_fd;
     struct lock *lock;
     struct journal *journal;
+    struct base *base;
     struct run run;
 };
 void execution_init(struct execution *x, struct command_context *c);

@@ -28,10 +28,10 @@ enum command_bit {
 
 struct options {
     const char *config, *name, *output, *on_conflict, *schema, *report, *digest, *work_dir, *diff,
-        *log_format, *log_level, *only, *rerun, *then;
+        *log_format, *log_level, *only, *rerun, *then, *max_delete;
     struct scope_list users, projects, with, excludes;
-    bool server, files_only, no_follow, no_predict, fail_fast, checksum, graph, json, help, dry_run,
-        watch, live, rebuild_journal, force;
+    bool server, files_only, no_follow, no_predict, delete, fail_fast, checksum, graph, json, help,
+        dry_run, watch, live, rebuild_journal, force;
     long jobs;                       // 0: not given
     long max_duration, lock_timeout; // seconds; 0: not given
     const char **words;              // what is no option: PLAN, NAME

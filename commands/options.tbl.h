@@ -28,6 +28,10 @@ OPTION("no-predict", 0, FLAG, no_predict, NULL, C_PLAN,
        "do not compare with the destination; the summary then has no forecast")
 OPTION("on-conflict", 0, TEXT, on_conflict, "POLICY", C_PLAN,
        "keep, replace or fail, for all steps (default: each kind's own)")
+OPTION("delete", 0, FLAG, delete, NULL, C_PLAN,
+       "delete at the destination what earlier passes laid there and the source has no longer")
+OPTION("max-delete", 0, TEXT, max_delete, "N", C_PLAN,
+       "delete nothing of a collection, or no files, when it would be more than N")
 OPTION("schema", 0, TEXT, schema, "FILE", C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW,
        "another schema than the built-in one")
 OPTION("report", 0, TEXT, report, "FILE", C_PLAN,

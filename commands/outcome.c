@@ -16,7 +16,12 @@ static const char *column(int n, const char *const *names, const char *const *va
 
 static int count_conflict(void *arg, int n, const char *const *names, const char *const *values) {
     struct outcome_left *left = arg;
-    if (strcmp(column(n, names, values, "decision"), "replaced") == 0)
+    const char *decision = column(n, names, values, "decision");
+    if (strcmp(column(n, names, values, "class"), "updated") == 0)
+        left->updated++;
+    else if (strcmp(decision, "deleted") == 0)
+        left->deleted++;
+    else if (strcmp(decision, "replaced") == 0)
         left->replaced++;
     else
         left->kept++;
@@ -65,6 +70,12 @@ static void tell_left(struct out *out, const struct outcome_left *left, const ch
         out_result(out,
                    "%s conflict(s) kept as they stand at the destination: mvimig conflicts %s\n",
                    human_count(left->kept, n), workdir);
+    if (left->updated > 0)
+        out_result(out, "%s updated: they stood there as earlier passes had left them\n",
+                   human_count(left->updated, n));
+    if (left->deleted > 0)
+        out_result(out, "%s deleted, as at the source: mvimig conflicts %s\n",
+                   human_count(left->deleted, n), workdir);
     if (left->replaced > 0)
         out_result(out, "%s replaced at the destination: mvimig conflicts %s\n",
                    human_count(left->replaced, n), workdir);

@@ -8,7 +8,9 @@
 // What is left for a person, over the whole migration and not just this run: so that applying a
 // finished plan again ends with the same status.
 struct outcome_left {
-    uint64_t kept;     // conflicts where the destination's content was kept
+    uint64_t kept; // conflicts where the destination's content was kept
+    uint64_t updated,
+        deleted;       // as at the source, since they stood there as earlier passes left them
     uint64_t replaced; // conflicts where it was replaced
     uint64_t rejected; // documents and files that did not move
     uint64_t noted;    // problems that need no second run: special files, what vanished

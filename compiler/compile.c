@@ -58,11 +58,16 @@ static void put_header(struct compiling *c, const struct compile_options *o) {
     struct plan *p = c->plan;
     p->name = arena_strdup(p->arena, o->name);
     p->pass = o->pass;
+    p->scope = scope_text(c);
+    if (o->delete) {
+        p->scope = arena_printf(p->arena, "%s --delete", p->scope);
+    }
     p->base = arena_alloc(p->arena, (o->n_base + 1) * sizeof *p->base);
     for (size_t i = 0; i < o->n_base; i++) {
-        p->base[p->n_base++] = arena_strdup(p->arena, o->base[i]);
+        if (base_fits(c, &o->base[i], p->scope)) {
+            p->base[p->n_base++] = arena_strdup(p->arena, o->base[i].name);
+        }
     }
-    p->scope = scope_text(c);
     p->source = end_of(c, &c->inv->source);
     p->destination = end_of(c, &c->inv->destination);
     p->excludes = c->scope->excludes.items;
@@ -73,7 +78,8 @@ int compile(const struct scope *resolved, struct inventory *inv, const struct co
             struct plan **out, struct err *e) {
     AUTO_ARENA struct arena *scratch = arena_new();
     AUTO_PLAN struct plan *p = plan_new();
-    struct compiling c = {.scope = resolved,
+    struct compiling c = {.options = o,
+                          .scope = resolved,
                           .inv = inv,
                           .m = inv->model,
                           .plan = p,
@@ -86,7 +92,9 @@ int compile(const struct scope *resolved, struct inventory *inv, const struct co
     sets_make(&c);
     steps_dump_make(&c);
     steps_files_make(&c);
+    steps_delete_documents_make(&c);
     steps_restore_make(&c);
+    steps_delete_files_make(&c);
     put_fixups(&c);
     summary_make(&c);
     int rc = plan_validate(p, c.rules, NULL, e);

@@ -2,6 +2,8 @@
 // scope + inventory + schema -> plan. Pure: no network, no clock, no disk; same input, same plan.
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "plans/plan.h"
 #include "schema/cut.h"
@@ -17,8 +19,16 @@ int scope_resolve(const struct inventory *inv, const struct scope *asked, struct
 struct compile_options {
     const char *name;
     int pass;
-    const char *const *base;
+    // Earlier migrations between the same ends. A plan that deletes takes for its base only those
+    // that asked for the same scope, or all when it moves the whole server: it must not reach what
+    // it does not look at.
+    const struct compile_base {
+        const char *name;
+        const char *scope; // of the plan applied last; may be NULL
+    } * base;
     size_t n_base;
+    bool delete;            // what the base has laid and the source has no longer
+    const char *max_delete; // decimal; NULL: any number
 };
 
 // The plan is validated with the rules of the inventory's schema. It borrows texts of the scope,

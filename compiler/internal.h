@@ -6,6 +6,7 @@
 //   sets.c             those objects in named sets; names.c: the names
 //   steps_files.c      steps that move files, and sets of entries that no document names;
 //                      steps_paths.c: files that objects name by their path
+//   steps_delete.c     deletes, of documents and of files
 //   steps_documents.c  dumps and restores; rules.c: which restores wait for which
 //   summary.c          the comment at the top; summary_table.c: its columns
 #pragma once
@@ -38,6 +39,7 @@ struct object_set {
 };
 
 struct compiling {
+    const struct compile_options *options;
     const struct scope *scope;
     struct inventory *inv;
     const struct model *m;
@@ -102,6 +104,11 @@ enum conflict_policy step_policy(const struct compiling *c, enum conflict_policy
 // --- steps_documents.c: two calls, since the plan's file steps stand between them
 void steps_dump_make(struct compiling *c);
 void steps_restore_make(struct compiling *c);
+
+// --- steps_delete.c: documents between the file steps and the restores, files behind all
+bool base_fits(const struct compiling *c, const struct compile_base *base, const char *scope);
+void steps_delete_documents_make(struct compiling *c);
+void steps_delete_files_make(struct compiling *c);
 
 // --- scope_text.c
 const char *scope_text(struct compiling *c);  // the options that ask for this scope, on one line

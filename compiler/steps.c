@@ -17,5 +17,9 @@ void step_needs(struct compiling *c, struct plan_step *s, const char *need) {
 }
 
 enum conflict_policy step_policy(const struct compiling *c, enum conflict_policy otherwise) {
-    return c->scope->on_conflict >= 0 ? (enum conflict_policy)c->scope->on_conflict : otherwise;
+    if (c->scope->on_conflict >= 0) {
+        return (enum conflict_policy)c->scope->on_conflict;
+    }
+    // With a base, what differs and is not as the base left it is somebody's work there.
+    return c->plan->n_base > 0 ? CONFLICT_KEEP : otherwise;
 }

@@ -133,6 +133,9 @@ static bool waits_for_files(const struct compiling *c, const char *collection) {
 // files; a collection is restored when it is dumped.
 static void collection_needs(struct compiling *c, struct plan_step *model, const char *collection,
                              size_t made) {
+    if (has_step(c, made, "delete/documents/")) {
+        step_needs(c, model, "delete/documents/");
+    }
     if (has_step(c, made, "files/") && waits_for_files(c, collection)) {
         step_needs(c, model, "files/");
     }

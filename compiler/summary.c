@@ -155,6 +155,26 @@ static void put_totals(struct compiling *c, struct buf *out, const struct totals
                count_of(a, c->plan->n_steps, "steps"));
 }
 
+// --- passes
+
+static void put_base(struct compiling *c, struct buf *out) {
+    const struct plan *p = c->plan;
+    if (p->n_base == 0 && c->options->delete) {
+        buf_puts(out, "\nNothing is deleted: no earlier migration between these ends asked for the "
+                      "same scope.\n");
+    }
+    if (p->n_base == 0) {
+        return;
+    }
+    buf_printf(out, "\nPass %d, compared with what", p->pass);
+    for (size_t i = 0; i < p->n_base; i++) {
+        buf_printf(out, "%s %s", i > 0 ? "," : "", p->base[i]);
+    }
+    buf_puts(out, " laid there: what still stands as it was laid is updated");
+    buf_puts(out, c->options->delete ? ", and deleted when the source has it no longer" : "");
+    buf_puts(out, "; what was changed there is a conflict.\n");
+}
+
 // --- what goes along, and what stays
 
 static void put_followed(struct compiling *c, struct buf *out) {
@@ -276,6 +296,7 @@ void summary_make(struct compiling *c) {
     put_documents(c, &out, &t);
     put_files(c, &out, &t);
     put_totals(c, &out, &t);
+    put_base(c, &out);
     put_followed(c, &out);
     put_left_out(c, &out);
     put_findings(c, &out);

@@ -6,15 +6,18 @@
 //                batch before, or when a reply was lost)                        restore_look.c
 //     inserts    what is missing                                                restore_send.c
 //     looks      at what the insert called duplicate, and compares              restore_look.c
-//     resolves   what differs: keep, replace or fail, by the step's policy      restore_conflict.c
+//     resolves   what differs: replaced when it stands as the base left it (executor/base.h), else
+//                kept, replaced or failed by the step's policy                  restore_conflict.c
 //     mends      top-level zero Timestamps, which a server replaces on insert   restore_time.c
 //     settles    when nothing was written: what was found may not be durable yet
-//     records    the batch with its conflicts and problems in the journal       restore_record.c
+//     records    what was laid, for later passes, and the batch with its conflicts and problems in
+//                the journal                                                    restore_record.c
 //
 // and a document goes through the states of enum doc_state on its way.
 #pragma once
 
 #include "base/buf.h"
+#include "executor/laid.h"
 #include "executor/step.h"
 #include "schema/fixup.h"
 #include "site/segment.h"
@@ -45,7 +48,8 @@ struct restore_doc {
     struct docid id; // of `expected`; type 0: it has none
     bool zero_time;  // has a top-level Timestamp(0, 0)
     enum doc_state state;
-    const char *class;    // conflict: "different", "unfixed", "unique-clash"
+    bool updated;         // differs, but is as the base left it: ours is newer
+    const char *class;    // conflict: "different", "updated", "unfixed", "unique-clash"
     char there[HASH_HEX]; // digest of what stood at the destination
     char *detail;         // owned; of a conflict or rejection
     bool journaled;       // its conflict row is in the journal already (journal_intent)
@@ -99,6 +103,9 @@ enum restore_verdict {
 enum restore_verdict restore_compare(const struct restore_doc *d, const uint8_t *there, size_t len);
 // SHA-256 of a document as a server stores it: _id first.
 void restore_digest(const uint8_t *doc, size_t len, char out[HASH_HEX]);
+void restore_digest_bytes(const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]);
+// The key of a document in the base (executor/laid.h): type byte and value of its _id.
+void restore_key(const struct docid *id, struct buf *out);
 
 // Opens and checks the dump of a restore step and compiles its fix-ups. A file that is gone sends
 // the dump back to pending (ERR_LEFTOVER), unless it is wanted for verify, which only reads.
@@ -110,6 +117,7 @@ struct restore {
     struct mongo *destination;
     const char *collection;
     bool look_first;
+    struct laid_writer *laid;
     uint64_t failed;             // documents that the policy "fail" stops at
     struct step_result recorded; // how much of the step's result the journal has, batch by batch
 };

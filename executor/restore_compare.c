@@ -76,10 +76,19 @@ enum restore_verdict restore_compare(const struct restore_doc *d, const uint8_t 
     return VERDICT_DIFFERENT;
 }
 
-void restore_digest(const uint8_t *doc, size_t len, char out[HASH_HEX]) {
-    uint8_t digest[HASH_SIZE];
+void restore_digest_bytes(const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]) {
+    struct doc_element id;
+    if (doc_find(doc, len, "_id", &id) != 1 || id.start == doc + 4) {
+        hash_bytes(doc, len, out);
+        return;
+    }
     AUTO_BUF struct buf moved = BUF_INIT(2u * DOC_MAX);
     id_first(doc, len, &moved);
-    hash_bytes(moved.data, moved.len, digest);
+    hash_bytes(moved.data, moved.len, out);
+}
+
+void restore_digest(const uint8_t *doc, size_t len, char out[HASH_HEX]) {
+    uint8_t digest[HASH_SIZE];
+    restore_digest_bytes(doc, len, digest);
     hash_hex(digest, out);
 }

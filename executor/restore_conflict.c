@@ -4,6 +4,7 @@
 
 #include "base/escape.h"
 #include "base/fault.h"
+#include "executor/base.h"
 #include "executor/restore.h"
 #include "site/bson_frame.h"
 
@@ -151,6 +152,17 @@ static int replace_once(struct restore *r, struct restore_doc *d, struct err *e)
             return 1;
         }
         struct docid id;
+        char now[HASH_HEX];
+        restore_digest(old.data, old.len, now);
+        if (d->updated && strcmp(now, d->there) != 0) { // no longer as the base left it
+            d->updated = false;
+            d->class = "different";
+            if (policy(r) != CONFLICT_REPLACE) {
+                memcpy(d->there, now, sizeof now);
+                keep(r, d);
+                return 1;
+            }
+        }
         (void)docid_find(old.data, old.len, &id);
         rc = intend(r, d, &old, e);
         if (rc == 0) {
@@ -188,11 +200,28 @@ static int replace(struct restore *r, struct restore_doc *d, struct err *e) {
                    r->collection, restore_id_text(&d->id, id));
 }
 
+// Sets d->updated when what stands there is what the base laid: only the source has changed since.
+static int compare_base(struct restore *r, struct restore_doc *d, struct err *e) {
+    AUTO_BUF struct buf key = BUF_INIT(DOC_MAX);
+    uint8_t there[HASH_SIZE];
+    if (r->s->run->base == NULL || hash_unhex(d->there, there) != 0) {
+        return 0;
+    }
+    restore_key(&d->id, &key);
+    int rc = base_has(r->s->run->base, r->collection, key.data, key.len, there, &d->updated, e);
+    d->class = d->updated ? "updated" : d->class;
+    return rc;
+}
+
 int restore_resolve(struct restore *r, struct restore_batch *b, struct err *e) {
     for (size_t i = 0; i < b->n; i++) {
         struct restore_doc *d = &b->docs[i];
-        int rc = 0;
-        if (d->state == DOC_UNFIXED || (d->state == DOC_DIFFERS && policy(r) == CONFLICT_REPLACE)) {
+        int rc = d->state == DOC_DIFFERS ? compare_base(r, d, e) : 0;
+        if (rc) {
+            return rc;
+        }
+        if (d->state == DOC_UNFIXED ||
+            (d->state == DOC_DIFFERS && (d->updated || policy(r) == CONFLICT_REPLACE))) {
             rc = replace(r, d, e);
         } else if (d->state == DOC_DIFFERS) {
             keep(r, d);

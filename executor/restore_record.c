@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/fault.h"
 #include "executor/restore.h"
+#include "site/bson_frame.h"
 
 static const char *decision(const struct restore *r, const struct restore_doc *d) {
     if (d->state == DOC_REPLACED) {
@@ -69,8 +70,36 @@ static struct step_result difference(const struct step_result *after,
                                 .rejected = after->rejected - before->rejected};
 }
 
+void restore_key(const struct docid *id, struct buf *out) {
+    buf_clear(out);
+    buf_put(out, &id->type, 1);
+    if (id->len > 0) {
+        buf_put(out, id->value, id->len);
+    }
+}
+
+// What we have put there ourselves is ours to update or delete in later passes; what took the place
+// of somebody else's by policy stays theirs.
+static int record_laid(struct restore *r, const struct restore_batch *b, struct err *e) {
+    AUTO_BUF struct buf key = BUF_INIT(DOC_MAX);
+    for (size_t i = 0; i < b->n; i++) {
+        const struct restore_doc *d = &b->docs[i];
+        if (d->state == DOC_SENT || (d->state == DOC_REPLACED && d->updated)) {
+            uint8_t digest[HASH_SIZE];
+            restore_digest_bytes(d->expected, d->expected_len, digest);
+            restore_key(&d->id, &key);
+            laid_add(r->laid, key.data, key.len, digest);
+        }
+    }
+    return laid_flush(r->laid, e);
+}
+
 int restore_record(struct restore *r, struct restore_batch *b, struct err *e) {
     struct step_run *s = r->s;
+    int laid = record_laid(r, b, e);
+    if (laid) {
+        return laid;
+    }
     for (size_t i = 0; i < b->n; i++) {
         int rc = record_document(r, &b->docs[i], e);
         if (rc) {

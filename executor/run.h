@@ -28,6 +28,7 @@ struct run {
     struct mongo_end *source_db, *destination_db; // NULL when the plan has no such steps
     int source_root;                              // descriptor of the data directory, or -1
     struct file_end *destination_files;           // NULL when the plan has no file steps
+    struct base *base; // what earlier passes have laid (executor/base.h); NULL: nothing is known
     int jobs;
     bool fail_fast, checksum;
     const char *only;  // a step's ID, or a prefix ending in "/"; NULL: all

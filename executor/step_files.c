@@ -10,6 +10,8 @@
 #include "base/escape.h"
 #include "base/path.h"
 #include "base/tempfile.h"
+#include "executor/base.h"
+#include "executor/laid.h"
 
 struct selection {
     struct tree_selection tree;
@@ -45,6 +47,12 @@ static int selection_of(const struct plan *p, const struct plan_step *s, struct 
     return 0;
 }
 
+// What the callbacks of files_send know.
+struct sending {
+    struct step_run *s;
+    struct laid_writer *laid;
+};
+
 // What one call of files_send has counted, as the journal has it.
 static void to_result(const struct files_counts *c, struct step_result *r) {
     r->files = c->files;
@@ -55,25 +63,48 @@ static void to_result(const struct files_counts *c, struct step_result *r) {
 }
 
 static int on_batch(void *arg, const struct files_batch *b, struct err *e) {
-    struct step_run *s = arg;
+    const struct sending *x = arg;
+    struct step_run *s = x->s;
     // The batches of an attempt are its own: what an earlier one sent is found to be there.
     struct batch_record record = {.position = ((uint64_t)s->attempt << 24) + b->number,
                                   .end = ((uint64_t)s->attempt << 24) + b->number};
     to_result(&b->counts, &record.result);
-    return journal_batch(s->run->journal, s->step, s->attempt, &record, e);
+    int rc = laid_flush(x->laid, e);
+    return rc != 0 ? rc : journal_batch(s->run->journal, s->step, s->attempt, &record, e);
+}
+
+static void key_of(char type, const char *path, struct buf *out) {
+    buf_put(out, &type, 1);
+    buf_puts(out, path);
+}
+
+static int on_as_laid(void *arg, char type, const char *path, const uint8_t digest[HASH_SIZE],
+                      bool *ours, struct err *e) {
+    const struct sending *x = arg;
+    AUTO_BUF struct buf key = BUF_INIT(PATH_REL_MAX + 2);
+    key_of(type, path, &key);
+    return base_has(x->s->run->base, NULL, key.data, key.len, digest, ours, e);
+}
+
+static void on_laid(void *arg, char type, const char *path, const uint8_t digest[HASH_SIZE]) {
+    const struct sending *x = arg;
+    AUTO_BUF struct buf key = BUF_INIT(PATH_REL_MAX + 2);
+    key_of(type, path, &key);
+    laid_add(x->laid, key.data, key.len, digest);
 }
 
 static int on_conflict(void *arg, const struct files_conflict *c, struct err *e) {
+    const struct sending *x = arg;
     char shown[PATH_REL_MAX + 1];
     struct conflict_record record = {.object = "file",
                                      .id =
                                          escape_into(shown, sizeof shown, c->path, strlen(c->path)),
-                                     .class = "file-different",
+                                     .class = c->updated ? "updated" : "file-different",
                                      .decision = c->decision,
                                      .source_digest = c->source_digest,
                                      .destination_digest = c->destination_digest,
                                      .detail = ""};
-    return step_conflict(arg, &record, e);
+    return step_conflict(x->s, &record, e);
 }
 
 static int on_problem(void *arg, const char *path, const char *class, const char *detail,
@@ -83,17 +114,18 @@ static int on_problem(void *arg, const char *path, const char *class, const char
                                     .id = escape_into(shown, sizeof shown, path, strlen(path)),
                                     .class = class,
                                     .detail = detail};
-    return step_problem(arg, &record, e);
+    const struct sending *x = arg;
+    return step_problem(x->s, &record, e);
 }
 
 static void on_progress(void *arg, uint64_t files, uint64_t bytes) {
-    struct step_run *s = arg;
+    struct step_run *s = ((struct sending *)arg)->s;
     s->run->progress.items += files;
     s->run->progress.bytes += bytes;
 }
 
 static void on_note(void *arg, const char *text) {
-    const struct step_run *s = arg;
+    const struct step_run *s = ((struct sending *)arg)->s;
     run_log(s->run, RUN_LOG_WARNING, s->step->id, "%s", text);
 }
 
@@ -121,15 +153,19 @@ int step_files_run(struct step_run *s, struct err *e) {
         rc = tempfile_create(&manifest, folder, leaf, 0600, e);
     if (rc != 0)
         return rc;
+    AUTO_LAID_WRITER struct laid_writer *laid = laid_writer_new(s, NULL);
+    struct sending sending = {.s = s, .laid = laid};
     struct files_job job = {.source_root = s->run->source_root,
                             .selection = sel.tree,
                             .on_conflict = s->step->on_conflict,
                             .checksum = s->run->checksum,
                             .manifest_fd = manifest.fd,
                             .step = s->step->id,
-                            .arg = s,
+                            .arg = &sending,
                             .batch = on_batch,
                             .conflict = on_conflict,
+                            .as_laid = s->run->base != NULL ? on_as_laid : NULL,
+                            .laid = on_laid,
                             .problem = on_problem,
                             .progress = on_progress,
                             .note = on_note};

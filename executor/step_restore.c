@@ -131,6 +131,8 @@ static int run(struct step_run *s, struct err *e) {
     if (rc) {
         return rc;
     }
+    AUTO_LAID_WRITER struct laid_writer *laid = laid_writer_new(s, r.collection);
+    r.laid = laid;
     r.recorded = s->result;
     struct restore_source source = {.reader = reader, .fixups = fixups, .done = &done};
     return do_batches(&r, &source, e);

@@ -105,6 +105,7 @@ static void graph_put_node(struct buf *out, const struct graph *g, size_t i) {
     static const char *const shapes[N_STEP_KINDS] = {[KIND_FILE_BATCH] = "folder",
                                                      [KIND_TAR_LIST] = "note",
                                                      [KIND_DUMP] = "cylinder",
+                                                     [KIND_DELETE] = "octagon",
                                                      [KIND_RESTORE] = "box"};
     const struct node *n = &g->nodes[i];
     char text[HUMAN_TEXT];

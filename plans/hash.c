@@ -6,8 +6,9 @@
 //
 // A step that lacks a thing has no trace of it, so that a parameter added later changes no hash of
 // the steps without it. Things in this order: those of plans/params.tbl.h, except, onConflict,
-// excludes, fixups. `set` is the digest of its IDs, sorted, each once; `from` the hash of that
-// dump; `by: _id` counts as absent, since it is what absence means; a fix-up is three values.
+// excludes, fixups, base (of deletes). `set` is the digest of its IDs, sorted, each once; `from`
+// the hash of that dump; `by: _id` counts as absent, since it is what absence means; a fix-up is
+// three values.
 #include "plans/hash.h"
 
 #include <stdio.h>
@@ -143,7 +144,9 @@ static void hash_step(struct hasher *x, size_t i) {
         hash_head(x->h, "onConflict", 1);
         hash_field_str(x->h, conflict_policy_names[s->on_conflict]);
     }
-    if (plan_is_file_step(s)) {
+    if (s->kind == KIND_DELETE) {
+        hash_sorted(x->h, "base", x->p->base, x->p->n_base);
+    } else if (plan_is_file_step(s)) {
         hash_sorted(x->h, "excludes", x->p->excludes, x->p->n_excludes);
     } else if (s->kind == KIND_RESTORE) {
         hash_fixups(x, x->p->steps[s->from_index].collection);

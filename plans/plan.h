@@ -37,6 +37,7 @@ enum step_param {
                            // _id of that collection at the source go along too
     P_FROM = 1 << 8,       // from: the dump step whose documents are restored
     P_CONFLICT = 1 << 9,   // onConflict: keep | replace | fail
+    P_MAX = 1 << 10,       // max: a number; a step that would delete more deletes nothing and fails
 };
 
 // Caps on what a plan may hold. Texts (IDs of objects, paths, bounds) are cut by the reader's own
@@ -79,7 +80,7 @@ struct plan_step {
     const char *comment;
     const char **needs; // step IDs, or prefixes ending in "/"
     size_t n_needs;
-    const char *under, *set, *name, *collection, *by, *from_id, *to_id, *orphans_of, *from;
+    const char *under, *set, *name, *collection, *by, *from_id, *to_id, *orphans_of, *from, *max;
     const char **except;
     size_t n_except;
     enum conflict_policy on_conflict;

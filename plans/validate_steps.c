@@ -276,6 +276,20 @@ static void check_restore(struct check *c, struct plan_step *s) {
     }
 }
 
+static void check_delete(struct check *c, const struct plan_step *s) {
+    if (c->p->n_base == 0) {
+        REPORT_STEP(c->problems, s,
+                    "the plan names no base: what earlier passes have laid is not known, and "
+                    "nothing else is ever deleted; take the step out");
+    }
+    if (s->max != NULL &&
+        (strspn(s->max, "0123456789") != strlen(s->max) || strlen(s->max) > 18 || s->max[0] == 0)) {
+        REPORT_STEP(c->problems, s, "max: %s is not a number",
+                    report_quote(c->problems->arena, s->max));
+    }
+    check_collection(c, s, "collection", s->collection);
+}
+
 static void check_step(struct step_check *x) {
     struct check *c = x->c;
     struct plan_step *s = x->s;
@@ -293,6 +307,8 @@ static void check_step(struct step_check *x) {
         check_file_step(x, ref);
     } else if (s->kind == KIND_DUMP) {
         check_dump(c, s);
+    } else if (s->kind == KIND_DELETE) {
+        check_delete(c, s);
     } else {
         check_restore(c, s);
     }

@@ -57,7 +57,8 @@ struct files_batch {
 };
 struct files_conflict {
     const char *path;
-    const char *decision;                                       // "kept", "replaced", "failed"
+    const char *decision; // "kept", "replaced", "failed"
+    bool updated;         // replaced because it stood there as the base left it, not by the policy
     char source_digest[HASH_HEX], destination_digest[HASH_HEX]; // "" when it is no regular file
 };
 struct files_job {
@@ -73,6 +74,13 @@ struct files_job {
     int (*conflict)(void *arg, const struct files_conflict *c, struct err *e);
     int (*problem)(void *arg, const char *path, const char *class, const char *detail,
                    struct err *e);
+    // *ours: what stands at the destination is what an earlier pass laid there. `digest`: of a
+    // file's content or a symlink's target. May be NULL: nothing is known of earlier passes.
+    int (*as_laid)(void *arg, char type, const char *path, const uint8_t digest[HASH_SIZE],
+                   bool *ours, struct err *e);
+    // Each entry that was put in place, before the batch it is of is told; as for as_laid, zeros
+    // for a directory. May be NULL.
+    void (*laid)(void *arg, char type, const char *path, const uint8_t digest[HASH_SIZE]);
     void (*progress)(void *arg, uint64_t files, uint64_t bytes); // small steps, any time
     void (*note)(void *arg, const char *text); // what the destination cannot keep; once per end
     // dry_run: what a real run would do; `what` is "missing" or as in struct files_verify.
@@ -86,6 +94,26 @@ struct files_job {
 // ERR_RETRY when the stream broke (the same call may succeed on a new one).
 int files_send(struct file_end *destination, const struct files_job *job,
                struct files_counts *counts, char manifest_digest[HASH_HEX], struct err *e);
+
+// Deleting what an earlier pass has laid, as long as it stands as it was laid.
+struct files_delete_item {
+    char type;                 // enum tree_type
+    const char *path;          // relative to the root
+    uint8_t digest[HASH_SIZE]; // of a file's content or a symlink's target
+};
+enum files_delete_outcome {
+    FILES_DELETE_ABSENT,   // nothing stands there
+    FILES_DELETE_AS_LAID,  // stands as described; with `really`: is gone now, durably
+    FILES_DELETE_DIFFERS,  // something else stands there, or it cannot be read
+    FILES_DELETE_OCCUPIED, // a directory that is not empty; told only with `really`
+};
+// Items in the order given: a directory behind what lies in it. Without `really` it only looks. The
+// receiver compares and deletes each by itself, never through a symlink. ERR_RETRY as files_send.
+int files_delete(struct file_end *destination, const struct files_delete_item *items, size_t n,
+                 bool really,
+                 int (*each)(void *arg, const struct files_delete_item *item,
+                             enum files_delete_outcome outcome, struct err *e),
+                 void *arg, struct err *e);
 
 // verify: the destination against a manifest written by files_send. `difference` is called with
 // "missing", "type", "size", "content", "mode", "owner", "time", "target", "unreadable". What was

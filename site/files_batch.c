@@ -180,6 +180,7 @@ static int write_header(struct sender *s, struct err *e) {
 
 static struct member *begin_member(struct sender *s, struct item *i, char kind) {
     struct member *m = add(&s->batch->members, kind, &i->t);
+    m->theirs = i->theirs;
     if (i->replace) {
         remark(s->batch, REMARK_REPLACE, i->far);
     }
@@ -229,7 +230,10 @@ static int send_file(struct sender *s, struct item *i, struct err *e) {
     describe(s->entry, &i->t);
     archive_entry_set_size(s->entry, 0);
     archive_entry_set_hardlink(s->entry, first->path);
-    begin_member(s, i, TAR_HARD)->target = must_strdup(first->path);
+    struct member *m = begin_member(s, i, TAR_HARD);
+    m->target = must_strdup(first->path);
+    // Where the first name was found there unread, nobody knows what this one is either.
+    m->theirs = m->theirs || hash_unhex(first->digest, m->digest) != 0;
     memcpy(i->digest, first->digest, sizeof i->digest);
     return write_header(s, e);
 }
@@ -436,6 +440,23 @@ static int take_receipt(struct sender *s, struct out_batch *b, struct take *t, s
     return 0;
 }
 
+// What of a batch is in place now, told to whom it may concern.
+static void tell_laid(const struct sender *s, const struct out_batch *b) {
+    for (size_t i = 0; s->job->laid != NULL && i < b->members.n; i++) {
+        const struct member *m = &b->members.items[i];
+        uint8_t digest[HASH_SIZE] = {0};
+        if (m->is_void || m->refused || m->theirs || m->kind == 'm') {
+            continue;
+        }
+        if (m->kind == TREE_LINK) {
+            hash_bytes(m->target, strlen(m->target), digest);
+        } else {
+            memcpy(digest, m->digest, sizeof digest);
+        }
+        s->job->laid(s->job->arg, m->kind == TAR_HARD ? TREE_FILE : m->kind, m->path, digest);
+    }
+}
+
 int batch_receipt(void *sender, const struct frame *f, struct err *e) {
     struct sender *s = sender;
     struct take t = {.data = f->data, .len = f->len};
@@ -450,6 +471,7 @@ int batch_receipt(void *sender, const struct frame *f, struct err *e) {
     const struct files_batch done = {.number = b->number, .counts = b->counts};
     s->counts->sent += b->counts.sent;
     s->counts->sent_bytes += b->counts.sent_bytes;
+    tell_laid(s, b);
     s->flying = b->next;
     s->flying_last = s->flying == NULL ? &s->flying : s->flying_last;
     s->n_flying--;

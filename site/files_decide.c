@@ -4,6 +4,8 @@
 //     nothing there                        send
 //     same type, size and time             there already; metadata that differ are mended
 //     same size, other time; --checksum    in doubt: digests of both sides decide
+//     other content, type or target,
+//       as an earlier pass laid it         an update: replaced
 //     other content, type or target        a conflict: kept, replaced or failed by the policy
 //     directory against a symbolic link    a problem, whatever the policy: nothing goes through it
 #include <string.h>
@@ -90,21 +92,44 @@ static int send(struct sender *s, struct item *i, struct err *e) {
                     : 0;
 }
 
+// What stands at the destination is as an earlier pass laid it: only the source has changed since.
+static int compare_base(struct sender *s, const struct item *i, const char *far_digest, bool *ours,
+                        struct err *e) {
+    uint8_t digest[HASH_SIZE] = {0};
+    *ours = false;
+    if (s->job->as_laid == NULL || i->far->type == TREE_DIR) {
+        return 0;
+    }
+    if (i->far->type == TREE_LINK) {
+        hash_bytes(i->far->target, strlen(i->far->target), digest);
+    } else if (hash_unhex(far_digest, digest) != 0) {
+        return 0;
+    }
+    return s->job->as_laid(s->job->arg, i->far->type, i->path, digest, ours, e);
+}
+
 static int conflict(struct sender *s, struct item *i, const char *far_digest, struct err *e) {
     static const char *const decisions[] = {
         [CONFLICT_KEEP] = "kept", [CONFLICT_REPLACE] = "replaced", [CONFLICT_FAIL] = "failed"};
     enum conflict_policy policy = s->job->on_conflict;
-    struct files_conflict c = {.path = i->path, .decision = decisions[policy]};
+    struct files_conflict c = {.path = i->path};
+    int rc = compare_base(s, i, far_digest, &c.updated, e);
+    if (rc < 0) {
+        return rc;
+    }
+    policy = c.updated ? CONFLICT_REPLACE : policy;
+    c.decision = decisions[policy];
     memcpy(c.source_digest, i->digest, HASH_HEX);
     memcpy(c.destination_digest, far_digest, strlen(far_digest) + 1);
     s->counts->conflicts++;
     s->failed = s->failed || policy == CONFLICT_FAIL;
-    int rc = s->job->conflict(s->job->arg, &c, e);
+    rc = s->job->conflict(s->job->arg, &c, e);
     if (rc < 0) {
         return rc;
     }
     if (policy == CONFLICT_REPLACE) {
         i->replace = true;
+        i->theirs = !c.updated;
         return send(s, i, e);
     }
     i->mark = 'k';

@@ -107,6 +107,7 @@ struct item {
     struct listed *far; // what stands at the destination; NULL: nothing
     bool far_owned;     // it is a copy
     bool replace;       // it takes the place of `far`
+    bool theirs;        // by policy, so that it stays somebody else's for later passes
     char mark;
     int tries;
     char digest[HASH_HEX];
@@ -117,6 +118,7 @@ struct item {
 struct member { // of a batch, as the receipt has to confirm it
     char kind;
     bool is_void, refused;
+    bool theirs;  // as of struct item, or its content is not known
     bool counted; // a mend that is in the counts, not only the end of a changed directory
     uint32_t mode, uid, gid;
     uint64_t size, xattrs;

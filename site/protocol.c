@@ -89,7 +89,7 @@ static int in_fill(struct wire *w, struct err *e) {
 }
 
 static bool is_known(uint8_t type) {
-    return type != 0 && strchr("HSNLMDBTUCGhpldrxA", type) != NULL;
+    return type != 0 && strchr("HSNLMDRBTUCGhpldrvxA", type) != NULL;
 }
 
 static int no_frame(const struct wire *w, const uint8_t *head, struct err *e) {

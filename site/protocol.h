@@ -22,6 +22,8 @@
 //     MEND   metadata              ─►
 //     COMMIT count bytes digest    ─►
 //                                  ◄─ RECEIPT  nonce number count bytes digest, what was refused
+//     REMOVE items                 ─►           of a session that does nothing else
+//                                  ◄─ REMOVED  an outcome each, in the same order
 //     BYE                          ─►
 //                                  ◄─ BYE
 //
@@ -52,6 +54,7 @@
 #define PROTOCOL_CREDIT 4              // pages that may be under way
 #define PROTOCOL_BATCH_ITEMS 4096      // a receiver takes no more in one batch
 #define PROTOCOL_DIGESTS 1024          // paths in one DIGEST
+#define PROTOCOL_REMOVALS 1024         // items in one REMOVE
 #define PROTOCOL_NAMES_MAX (64u << 20) // bytes of names and excepted paths in one SELECT
 #define PROTOCOL_LINK_MAX 4095         // target of a symlink
 
@@ -66,12 +69,14 @@ enum frame_type {
     FRAME_TAR = 'T',
     FRAME_MEND = 'U',
     FRAME_COMMIT = 'C',
+    FRAME_REMOVE = 'R',
     FRAME_BYE = 'G', // both ways
     FRAME_WELCOME = 'h',
     FRAME_PAGE = 'p',
     FRAME_LISTED = 'l',
     FRAME_DIGESTS = 'd',
     FRAME_RECEIPT = 'r',
+    FRAME_REMOVED = 'v',
     FRAME_FAILURE = 'x', // both ways
     FRAME_ALIVE = 'A',   // both ways; never handed to the caller
 };

@@ -125,6 +125,8 @@ static int take_frame(struct receiver *r, const struct frame *f, struct err *e) 
         return credit(r, f, e);
     case FRAME_DIGEST:
         return receive_digests(r, f, e);
+    case FRAME_REMOVE:
+        return receive_remove(r, f, e);
     case FRAME_BATCH:
         return receive_batch(r, f, e);
     case FRAME_TAR:

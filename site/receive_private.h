@@ -109,6 +109,9 @@ void lister_more(struct receiver *r, uint32_t credit);
 void lister_stop(struct receiver *r);
 int receive_digests(struct receiver *r, const struct frame *f, struct err *e);
 
+// receive_remove.c
+int receive_remove(struct receiver *r, const struct frame *f, struct err *e);
+
 // receive_batch.c: staging
 int receive_batch(struct receiver *r, const struct frame *f, struct err *e);
 int receive_tar(struct receiver *r, const struct frame *f, struct err *e);

@@ -170,7 +170,7 @@ CREATE TABLE conflict (
     object TEXT NOT NULL CHECK (object <> ''), -- collection, or 'file'
     object_id TEXT NOT NULL,                   -- _id as extended JSON, or the path
     class TEXT NOT NULL CHECK (class <> ''),   -- 'different', 'unfixed', 'unique-clash'...
-    decision TEXT NOT NULL CHECK (decision <> ''), -- 'kept', 'replaced', 'failed'
+    decision TEXT NOT NULL CHECK (decision <> ''), -- 'kept', 'replaced', 'deleted'...
     source_digest TEXT NOT NULL,
     destination_digest TEXT NOT NULL,
     detail TEXT NOT NULL,

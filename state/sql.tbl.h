@@ -154,13 +154,14 @@ SQL(PROBLEM_ADD,
     " detail = excluded.detail")
 SQL(PROBLEM_JOIN_BATCH, "UPDATE problem SET batch = ? WHERE step = ? AND last_attempt = ?"
                         " AND batch IS NULL")
-// What no batch stands for is looked at again by the next attempt; a replaced object is history.
+// What no batch stands for is looked at again by the next attempt; what was replaced or
+// deleted is history.
 SQL(CONFLICT_SUPERSEDE, "UPDATE conflict SET superseded = 1 WHERE step = ? AND batch IS NULL"
-                        " AND decision <> 'replaced' AND superseded = 0")
+                        " AND decision NOT IN ('replaced', 'deleted') AND superseded = 0")
 SQL(PROBLEM_SUPERSEDE, "UPDATE problem SET superseded = 1 WHERE step = ? AND batch IS NULL"
                        " AND superseded = 0")
 SQL(CONFLICT_SUPERSEDE_ALL, "UPDATE conflict SET superseded = 1 WHERE step = ?"
-                            " AND decision <> 'replaced' AND superseded = 0")
+                            " AND decision NOT IN ('replaced', 'deleted') AND superseded = 0")
 SQL(PROBLEM_SUPERSEDE_ALL, "UPDATE problem SET superseded = 1 WHERE step = ? AND superseded = 0")
 
 // report

@@ -67,9 +67,10 @@ static bool listed(const struct scope_list *list, const char *word) {
 }
 
 static void read_scope(struct golden *g, struct fields *f, const struct ynode *root) {
-    static const char *const keys[] = {
-        "inventory",  "schema",    "server",      "users", "projects", "excludes", "with",
-        "files_only", "no_follow", "on_conflict", "name",  "pass",     "base",     "error"};
+    static const char *const keys[] = {"inventory", "schema",      "server",     "users",
+                                       "projects",  "excludes",    "with",       "files_only",
+                                       "no_follow", "on_conflict", "name",       "pass",
+                                       "base",      "delete",      "max_delete", "error"};
     assert_true(fields_mapping(f, root, "the scope", keys, sizeof keys / sizeof *keys));
     struct scope_list with = list_of(f, root, "with"), base = list_of(f, root, "base");
     g->scope = (struct scope){
@@ -85,9 +86,20 @@ static void read_scope(struct golden *g, struct fields *f, const struct ynode *r
     };
     const char *name = fields_text(f, root, "name", false);
     uint64_t pass = fields_number(f, root, "pass");
+    struct compile_base *bases = arena_alloc(f->arena, (base.n + 1) * sizeof *bases);
+    for (size_t i = 0; i < base.n; i++) { // NAME, or NAME: and the scope it asked for
+        char *colon = strchr(base.items[i], ':');
+        bases[i].name = base.items[i];
+        bases[i].scope = colon != NULL ? colon + 1 + strspn(colon + 1, " ") : NULL;
+        if (colon != NULL) {
+            *colon = 0;
+        }
+    }
     g->options = (struct compile_options){.name = name != NULL ? name : "golden",
                                           .pass = pass > 0 ? (int)pass : 1,
-                                          .base = (const char *const *)base.items,
+                                          .base = bases,
+                                          .delete = fields_flag(f, root, "delete"),
+                                          .max_delete = fields_text(f, root, "max_delete", false),
                                           .n_base = base.n};
     g->error = fields_text(f, root, "error", false);
 }

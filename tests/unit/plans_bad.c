@@ -125,8 +125,8 @@ static void refuses_bad_steps(void **state) {
         {PLAN_HEAD "steps:\n  - {kind: dump}\n", "p:7: step number 1: key \"id\" is missing"},
         {PLAN_HEAD "steps:\n  - {id: [a]}\n", "p:7: step number 1: id has to be one text"},
         {PLAN_HEAD "steps:\n  - {id: s}\n", "p:7: step s: key \"kind\" is missing; it is one of"},
-        {ONE("kind: dmup, collection: F"),
-         "p:10: step s: unknown kind \"dmup\"; it is one of file-batch, tar-list, dump, restore"},
+        {ONE("kind: dmup, collection: F"), "p:10: step s: unknown kind \"dmup\"; it is one of "
+                                           "file-batch, tar-list, dump, delete, restore"},
         {ONE("kind: dump, colection: F"),
          "p:10: step s: unknown key \"colection\"; did you mean \"collection\"?"},
         {ONE("kind: dump"), "p:10: step s: a dump needs collection"},

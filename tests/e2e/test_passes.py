@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pass behind an earlier one: base, source and destination are compared three ways."""
+import os
+import shutil
+
+import pytest
+
+from support import oracle
+from support.migration import Migration
+
+
+def owned_files(end, owner=None):
+    """Regular files that documents' objects own, relative, sorted."""
+    found = []
+    for directory, _, names in os.walk(end.data_dir):
+        for name in names:
+            path = os.path.join(directory, name)
+            relative = os.path.relpath(path, end.data_dir)
+            if "/datasets/" in relative and not os.path.islink(path) and os.path.isfile(path) \
+                    and os.stat(path).st_nlink == 1 and relative.isprintable():
+                found.append(relative)
+    return sorted(found)
+
+
+def write(end, path, text):
+    full = os.path.join(end.data_dir, path)
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    with open(full, "w") as f:
+        f.write(text)
+    os.utime(full, ns=(1_600_000_000_000_000_000,) * 2)
+
+
+def read(end, path):
+    try:
+        with open(os.path.join(end.data_dir, path), "rb") as f:
+            return f.read()
+    except FileNotFoundError:
+        return None
+
+
+def decisions(migration, object_):
+    return sorted(migration.ask(
+        "select object_id, class, decision from conflict c join step s on s.id = c.step"
+        " where s.pass = 2 and c.object = ? and c.superseded = 0", object_))
+
+
+@pytest.fixture
+def first(ends, mvimig):
+    migration = Migration(ends.fill(), mvimig)
+    migration.plan().ok()
+    migration.apply().ok()
+    return migration
+
+
+def documents_of(end, collection, n):
+    return list(end.db[collection].find({"_id": {"$type": "string"}}).sort("_id").limit(n))
+
+
+@pytest.mark.asan
+def test_three_ways(first):
+    source, destination = first.ends.source, first.ends.destination
+    docs = documents_of(source, "DataSetFiles", 12)
+    assert len(docs) == 12
+    ids = [d["_id"] for d in docs]
+    s, d = source.db.DataSetFiles, destination.db.DataSetFiles
+    for i in ids[0:3] + ids[9:10]:                      # changed at the source only; 9: at both
+        s.update_one({"_id": i}, {"$set": {"pass": "source"}})
+    for i in ids[3:6] + ids[10:11]:                     # deleted at the source; 10: changed there
+        s.delete_one({"_id": i})
+    s.insert_one({"_id": "added-at-source", "dataset_id": docs[0]["dataset_id"]})
+    for i in ids[6:7] + ids[9:11]:                      # changed at the destination
+        d.update_one({"_id": i}, {"$set": {"pass": "destination"}})
+    d.delete_one({"_id": ids[11]})                      # deleted at the destination only
+    d.insert_one({"_id": "made-at-destination", "dataset_id": "nobody"})
+    files = owned_files(source)
+    assert len(files) > 12
+    for f in files[0:3] + files[9:10]:
+        write(source, f, "newer at the source")
+    for f in files[3:6] + files[10:11]:
+        os.unlink(os.path.join(source.data_dir, f))
+    for f in files[6:7] + files[9:11]:
+        write(destination, f, "changed at the destination")
+    os.unlink(os.path.join(destination.data_dir, files[11]))
+    write(destination, os.path.dirname(files[0]) + "/made-at-destination.jpg", "theirs")
+    before = {i: d.find_one({"_id": i}) for i in ids}
+
+    assert "base: [t]" in open_plan(first, "--server", "--delete")
+    first.apply().expect(4)
+
+    for i in ids[0:3]:
+        assert d.find_one({"_id": i})["pass"] == "source"
+    for i in ids[3:6]:
+        assert d.find_one({"_id": i}) is None
+    for i in ids[6:11]:
+        assert d.find_one({"_id": i}) == before[i]
+    for i in ("added-at-source", "made-at-destination", ids[11]):
+        assert d.find_one({"_id": i}) is not None
+    assert sorted(r[1:] for r in decisions(first, "DataSetFiles")) == sorted(
+        [("updated", "replaced")] * 3 + [("gone-at-source", "deleted")] * 3
+        + [("different", "kept")] * 2 + [("gone-at-source", "kept")])
+
+    for f in files[0:3]:
+        assert read(destination, f) == b"newer at the source"
+    for f in files[3:6]:
+        assert read(destination, f) is None
+    for f in (files[6], files[9], files[10]):
+        assert read(destination, f) == b"changed at the destination"
+    assert read(destination, files[11]) == read(source, files[11]) is not None
+    assert read(destination, os.path.dirname(files[0]) + "/made-at-destination.jpg") == b"theirs"
+    assert sorted(r[1:] for r in decisions(first, "file")) == sorted(
+        [("updated", "replaced")] * 3 + [("gone-at-source", "deleted")] * 3
+        + [("file-different", "kept")] * 2 + [("gone-at-source", "kept")])
+    # The bytes of what was deleted are in the journal.
+    assert first.ask("select count(*) from conflict where decision = 'deleted'"
+                     " and object <> 'file' and old_bytes is null") == [(0,)]
+
+
+def open_plan(migration, *scope):
+    migration.plan(*scope).ok()
+    with open(migration.plan_path) as f:
+        return f.read()
+
+
+def test_nothing_is_deleted_without_delete(first):
+    source, destination = first.ends.source, first.ends.destination
+    gone = documents_of(source, "DataSetFiles", 2)
+    source.db.DataSetFiles.delete_many({"_id": {"$in": [g["_id"] for g in gone]}})
+    path = owned_files(source)[0]
+    os.unlink(os.path.join(source.data_dir, path))
+    assert "kind: delete" not in open_plan(first, "--server")
+    first.apply().ok()
+    assert destination.db.DataSetFiles.count_documents(
+        {"_id": {"$in": [g["_id"] for g in gone]}}) == 2
+    assert read(destination, path) is not None
+
+
+def test_more_than_max_deletes_nothing(first):
+    source, destination = first.ends.source, first.ends.destination
+    gone = [g["_id"] for g in documents_of(source, "DataSetFiles", 3)]
+    source.db.DataSetFiles.delete_many({"_id": {"$in": gone}})
+    first.plan("--server", "--delete", "--max-delete", "2").ok()
+    failed = first.apply().expect(3)
+    assert "3 documents would be deleted, more than max: 2" in failed.stdout + failed.stderr
+    assert destination.db.DataSetFiles.count_documents({"_id": {"$in": gone}}) == 3
+    first.plan("--server", "--delete", "--max-delete", "3").ok()
+    first.apply().ok()
+    assert destination.db.DataSetFiles.count_documents({"_id": {"$in": gone}}) == 0
+
+
+def test_a_dataset_goes_with_all_it_has(first):
+    source, destination = first.ends.source, first.ends.destination
+    # One with a directory of its own.
+    path = owned_files(source)[0]
+    owner, _, dataset = path.split("/")[:3]
+    source.db.DataSets.delete_one({"_id": dataset})
+    children = [c for c in oracle.WORK if source.db[c].delete_many({"dataset_id": dataset})
+                .deleted_count]
+    shutil.rmtree(os.path.join(source.data_dir, owner, "datasets", dataset))
+    first.plan("--server", "--delete").ok()
+    first.apply().ok()
+    assert destination.db.DataSets.find_one({"_id": dataset}) is None
+    assert children
+    for c in children:
+        assert destination.db[c].find_one({"dataset_id": dataset}) is None
+    assert not os.path.exists(os.path.join(destination.data_dir, owner, "datasets", dataset))
+    assert os.path.isdir(os.path.join(destination.data_dir, owner, "datasets"))
+    # What stays is what the source has.
+    for c in ("DataSets", "DataSetFiles"):
+        here = oracle.documents(source.db, [c])[c]
+        assert set(here) <= set(oracle.documents(destination.db, [c])[c])
+
+
+def test_what_was_there_first_is_never_ours(ends, mvimig):
+    """Found identical: somebody else brought it."""
+    ends.fill()
+    doc = documents_of(ends.source, "DataSetFiles", 1)[0]
+    path = owned_files(ends.source)[0]
+    ends.destination.db.DataSetFiles.insert_one(doc)
+    full = os.path.join(ends.destination.data_dir, path)
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    shutil.copy2(os.path.join(ends.source.data_dir, path), full)
+    migration = Migration(ends, mvimig)
+    migration.plan().ok()
+    migration.apply().ok()
+    ends.source.db.DataSetFiles.delete_one({"_id": doc["_id"]})
+    os.unlink(os.path.join(ends.source.data_dir, path))
+    migration.plan("--server", "--delete").ok()
+    migration.apply().ok()
+    assert ends.destination.db.DataSetFiles.find_one({"_id": doc["_id"]}) == doc
+    assert os.path.exists(full)
+
+
+def test_delete_takes_only_bases_of_its_scope(first):
+    plan = open_plan(Migration(first.ends, first.mvimig, "users"), "--users", "admin", "--delete")
+    assert "base: []" in plan and "kind: delete" not in plan
+    assert "Nothing is deleted" in plan
+    plan = open_plan(Migration(first.ends, first.mvimig, "users"), "--users", "admin")
+    assert "base: [t]" in plan
+
+
+def test_a_delete_without_a_base_is_refused(first):
+    text = open_plan(first, "--server", "--delete").replace("base: [t]", "base: []")
+    with open(first.plan_path, "w") as f:
+        f.write(text)
+    refused = first.apply().expect(6)
+    assert "names no base" in refused.stderr
