@@ -15,6 +15,7 @@
 #include "commands/outcome.h"
 #include "commands/plan_file.h"
 #include "commands/progress.h"
+#include "commands/status.h"
 #include "commands/taken_out.h"
 #include "executor/base.h"
 #include "executor/walk.h"
@@ -232,6 +233,12 @@ static int bind_destination(struct execution *x, struct err *e) {
     return rc != 0 || found[0] == 0 ? rc : journal_set_fingerprint(x->journal, false, found, e);
 }
 
+static void write_status(struct execution *x) {
+    struct err e = {0};
+    if (status_write(x->workdir_fd, &e) != 0)
+        out_log(x->c->out, OUT_DEBUG, NULL, STATUS_FILE ": %s", e.text);
+}
+
 static int end_run(struct execution *x, int code, const struct err *failure, struct err *e) {
     struct err late = {0};
     int rc = code == 0 ? bind_destination(x, &late) : 0;
@@ -240,6 +247,7 @@ static int end_run(struct execution *x, int code, const struct err *failure, str
                              &late);
     if (rc == 0)
         rc = journal_seal(x->journal, &late);
+    write_status(x);
     log_head(x);
     if (code != 0) {
         *e = *failure;
@@ -277,9 +285,27 @@ int execution_dry_run(struct execution *x, struct err *e) {
     return 0;
 }
 
+#define STATUS_EVERY_NS INT64_C(5000000000)
+
+struct ticker {
+    struct execution *x;
+    struct progress progress;
+    int64_t status_ns; // when status.json was written last
+};
+
+static void tick(void *arg) {
+    struct ticker *t = arg;
+    int64_t now = clock_mono_ns();
+    progress_tick(&t->progress);
+    if (now - t->status_ns < STATUS_EVERY_NS)
+        return;
+    t->status_ns = now;
+    write_status(t->x);
+}
+
 int execution_walk(struct execution *x, struct err *e) {
     struct walk_outcome outcome;
-    struct progress progress;
+    struct ticker ticker = {.x = x};
     struct err failure = {0};
     execution_fill_run(x);
     int rc = journal_run_begin(x->journal, x->c->name, x->plan->digest, e);
@@ -289,8 +315,8 @@ int execution_walk(struct execution *x, struct err *e) {
     int64_t began = clock_mono_ns();
     if (x->c->options->max_duration > 0)
         x->run.deadline_mono_ns = began + x->c->options->max_duration * INT64_C(1000000000);
-    progress_begin(&progress, x->c->out, &x->run, "apply");
-    rc = walk(&x->run, progress_tick, &progress, &outcome, &failure);
+    progress_begin(&ticker.progress, x->c->out, &x->run, "apply");
+    rc = walk(&x->run, tick, &ticker, &outcome, &failure);
     out_progress_end(x->c->out);
     if (rc == ERR_JOURNAL) { // nothing more can be recorded
         *e = failure;

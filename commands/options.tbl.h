@@ -65,5 +65,7 @@ OPTION("log-format", 0, TEXT, log_format, "text|json", C_PLAN | C_APPLY | C_RESU
        "form of the log on standard error")
 OPTION("log-level", 0, TEXT, log_level, "LEVEL", C_PLAN | C_APPLY | C_RESUME | C_VERIFY,
        "debug, info, warning or error (default: info)")
+OPTION("watch", 0, FLAG, watch, NULL, C_STATUS,
+       "go on showing it until the run ends; redrawn on a terminal, a line now and then otherwise")
 OPTION("force", 0, FLAG, force, NULL, C_UNLOCK, "also when a run of this host holds it")
 OPTION("help", 'h', FLAG, help, NULL, C_ALL, "this text")

@@ -6,6 +6,7 @@
 #include "state/lock.h"
 #include "state/owner.h"
 #include "state/report_open.h"
+#include "state/report_work.h"
 
 static const char *copy(struct arena *a, sqlite3_stmt *row, int column) {
     return arena_strdup(a, db_text(row, column));
@@ -116,6 +117,9 @@ static int read_all(struct db *db, struct arena *a, struct report *out, struct e
     }
     if (rc == 0) {
         rc = read_findings(db, out, e);
+    }
+    if (rc == 0) {
+        rc = report_read_work(db, a, out, e);
     }
     if (rc == 0) {
         rc = read_owner(db, a, out, e);

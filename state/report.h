@@ -35,6 +35,19 @@ struct report {
     } * failures;
     size_t n_failures;
     bool finished; // every step of the plan is done
+    // The whole plan, and the newest run. As of its newest record; seconds from its start to that.
+    uint64_t files, documents, items, expected_items, bytes, expected_bytes;
+    uint64_t run_items, run_bytes;
+    double share, seconds;
+    const char *as_of;
+    // Time left, in seconds, as two costs of the newest run's own attempts have it: by the item and
+    // by the byte. -1: there is nothing to go by yet, or nothing goes on.
+    double eta_low, eta_high;
+    struct report_running {
+        const char *step, *since;
+        uint64_t items, expected_items, bytes;
+    } * running; // at most 16
+    size_t n_running;
 };
 
 int report_read(int workdir_fd, struct arena *a, struct report *out, struct err *e);

@@ -179,4 +179,24 @@ SQL(REPORT_FAILURES,
     "SELECT step.name, step.attempts, (SELECT error FROM attempt WHERE attempt.step = step.id"
     " AND attempt.state = 'failed' ORDER BY number DESC LIMIT 1)"
     " FROM step WHERE state = 'failed' AND in_plan = 1 ORDER BY place")
+SQL(REPORT_TOTALS,
+    "SELECT items, expected_items, bytes, expected_bytes, share, run_items, run_bytes,"
+    " coalesce(seconds, 0.0), coalesce(as_of, ''),"
+    " (SELECT coalesce(sum(files), 0) FROM step WHERE in_plan = 1),"
+    " (SELECT coalesce(sum(documents), 0) FROM step WHERE in_plan = 1) FROM totals")
+// What is left of each stage, and what the newest run's attempts at it have cost so far.
+SQL(REPORT_COSTS,
+    "SELECT w.stage, w.items_left, w.bytes_left, coalesce(c.ms, 0), coalesce(c.items, 0),"
+    " coalesce(c.bytes, 0) FROM (SELECT stage, sum(expected_items - items) AS items_left,"
+    " sum(expected_bytes - bytes) AS bytes_left FROM step_work GROUP BY stage) AS w"
+    " LEFT JOIN (SELECT step.stage, sum(coalesce(a.milliseconds, max(0,"
+    " (julianday(?) - julianday(a.started)) * 86400000))) AS ms,"
+    " sum(a.files + a.documents) AS items, sum(a.bytes) AS bytes"
+    " FROM attempt AS a JOIN step ON step.id = a.step"
+    " WHERE a.run = (SELECT max(id) FROM run) AND a.state IN ('done', 'running')"
+    " GROUP BY step.stage) AS c USING (stage)")
+SQL(REPORT_RUNNING,
+    "SELECT step.name, a.started, w.items, w.expected_items, w.bytes FROM attempt AS a"
+    " JOIN step ON step.id = a.step JOIN step_work AS w ON w.id = step.id"
+    " WHERE a.state = 'running' ORDER BY a.id LIMIT 16")
 SQL(REPORT_VIEW, "SELECT 1 FROM sqlite_schema WHERE type = 'view' AND name = ?")

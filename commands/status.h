@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a migration stands, as text for people and as JSON for programs: `status`, `status --watch`
+// and WORKDIR/status.json say the same.
+#pragma once
+
+#include "base/buf.h"
+#include "state/report.h"
+
+#define STATUS_FILE "status.json"
+
+// One word or two: "running", "finished", "stopped", "stale", "silent", "not started".
+const char *status_word(const struct report *r);
+// A page of text; `width` of the terminal in columns, 0: as wide as it gets.
+void status_text(const struct report *r, const char *dir, int width, struct buf *out);
+// One line, for logs.
+void status_line(const struct report *r, struct buf *out);
+// One JSON object, with a newline.
+void status_json(const struct report *r, struct buf *out);
+// Writes WORKDIR/status.json anew (temporary file, rename).
+int status_write(int workdir_fd, struct err *e);

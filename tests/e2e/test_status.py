@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What another process learns of a run: status, --watch, --json, and status.json."""
+import json
+import os
+import pty
+import signal
+import sqlite3
+import time
+
+import pytest
+
+from support.migration import Migration
+
+SLOW = {"MVIMIG_FAULT": "journal-after-commit:sleep=80:1+"}
+
+
+@pytest.fixture
+def migration(ends, mvimig):
+    m = Migration(ends.fill(datasets=6, files_per_dataset=60), mvimig)
+    m.plan().ok()
+    return m
+
+
+def start_slowly(migration):
+    running = migration.start_apply("--jobs", "2", env=SLOW)
+    while not begun(migration):
+        assert not running.ended(), running.stderr_so_far()
+        time.sleep(0.02)
+    return running
+
+
+def begun(migration):
+    try:
+        return migration.ask("select count(*) from attempt where state = 'done'")[0][0] > 0
+    except sqlite3.OperationalError:
+        return False
+
+
+def status(migration, *options):
+    return migration.mvimig.run("status", migration.work_dir, *options).ok()
+
+
+def test_while_it_runs_after_a_kill_and_at_the_end(migration):
+    running = start_slowly(migration)
+    told = status(migration, "--json").json()
+    assert (told["state"], told["held"], told["generation"]) == ("running", True, 1)
+    assert 0 <= told["percent"] < 100 and told["items"] <= told["expectedItems"]
+    assert f"process {running.pid}" in told["holder"]
+    assert told["lastSignOfLife"] >= told["started"][:10]
+    text = status(migration).stdout
+    assert text.startswith("t: running, ") and "last sign of life" in text
+    assert "running now" in text or "restore" in text
+    running.kill9()
+    stale = status(migration, "--json").json()
+    assert (stale["state"], stale["held"]) == ("stale", False)
+    assert stale["staleSince"] == migration.ask("select beat_at from owner")[0][0]
+    text = status(migration).stdout
+    assert "that run was killed" in text and f"Next: mvimig resume {migration.work_dir}" in text
+    migration.resume().ok()
+    done = status(migration, "--json").json()
+    assert (done["state"], done["percent"], done["timeLeft"]) == ("finished", 100, None)
+    files, documents = migration.ask("select sum(files), sum(documents) from step")[0]
+    assert (done["files"], done["documents"]) == (files, documents)
+    assert done["items"] == files + documents
+    with open(os.path.join(migration.work_dir, "status.json"), encoding="utf-8") as f:
+        kept = json.load(f)
+    assert (kept["state"], kept["percent"], kept["outcome"]) == ("finished", 100, "done")
+    assert os.stat(os.path.join(migration.work_dir, "status.json")).st_mode & 0o777 == 0o600
+
+
+def test_watch_without_a_terminal_is_lines(migration):
+    running = start_slowly(migration)
+    watch = migration.mvimig.start("status", migration.work_dir, "--watch")
+    running.wait().ok()
+    lines = watch.wait().ok().stdout.splitlines()
+    assert len(lines) >= 2 and all(line.startswith("t: ") for line in lines)
+    assert lines[0].startswith("t: running, ") and lines[-1].startswith("t: finished, 100.0 %")
+
+
+def test_watch_on_a_terminal_is_redrawn(migration):
+    running = start_slowly(migration)
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(migration.mvimig.path, ["mvimig", "status", migration.work_dir, "--watch"])
+    running.wait().ok()
+    seen = b""
+    while True:
+        try:
+            part = os.read(fd, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        seen += part
+    os.close(fd)
+    assert os.waitpid(pid, 0)[1] == 0
+    pages = seen.split(b"\x1b[H\x1b[2J")[1:]
+    assert len(pages) >= 2
+    assert pages[0].startswith(b"t: running, ") and pages[-1].startswith(b"t: finished, 100.0 %")
+
+
+def test_watch_ends_by_a_signal(migration):
+    running = start_slowly(migration)
+    watch = migration.mvimig.start("status", migration.work_dir, "--watch")
+    time.sleep(0.3)
+    watch.signal(signal.SIGINT)
+    watch.wait().ok()
+    running.wait().ok()
