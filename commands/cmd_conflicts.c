@@ -25,10 +25,7 @@ static int show_row(void *arg, int n, const char *const *names, const char *cons
     json_t *line = json_object();
     for (int i = 0; i < n; i++)
         json_object_set_new(line, names[i], json_string(values[i]));
-    AUTO_FREE char *text = json_dumps(line, JSON_COMPACT);
-    if (text != NULL)
-        out_result(l->c->out, "%s\n", text);
-    json_decref(line);
+    out_json(l->c->out, line, true);
     return 0;
 }
 

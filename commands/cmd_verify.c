@@ -23,10 +23,7 @@ static int show_difference(void *arg, const struct plan_step *s, const struct st
     json_t *line =
         json_pack("{ss ss ss ss ss ss}", "type", "difference", "step", s->id, "object", d->object,
                   "id", d->id, "what", d->what, "detail", d->detail != NULL ? d->detail : "");
-    AUTO_FREE char *text = line != NULL ? json_dumps(line, JSON_COMPACT) : NULL;
-    if (text != NULL)
-        out_result(c->out, "%s\n", text);
-    json_decref(line);
+    out_json(c->out, line, true);
     return 0;
 }
 

@@ -84,6 +84,30 @@ void out_raw(struct out *o, const void *data, size_t len) {
     pthread_mutex_unlock(&o->lock);
 }
 
+static json_t *redacted_json(struct out *o, json_t *value) {
+    AUTO_BUF struct buf red = BUF_INIT(OUT_MAX);
+    const char *key;
+    json_t *item;
+    size_t i;
+    if (json_is_string(value)) {
+        redact_apply(o->redact, json_string_value(value), &red);
+        json_string_set(value, buf_str(&red));
+    }
+    json_object_foreach(value, key, item) redacted_json(o, item);
+    json_array_foreach(value, i, item) redacted_json(o, item);
+    return value;
+}
+
+void out_json(struct out *o, json_t *value, bool on_one_line) {
+    MUST(value != NULL);
+    AUTO_FREE char *text = json_dumps(
+        redacted_json(o, value), JSON_ENSURE_ASCII | (on_one_line ? JSON_COMPACT : JSON_INDENT(2)));
+    MUST(text != NULL);
+    out_raw(o, text, strlen(text));
+    out_raw(o, "\n", 1);
+    json_decref(value);
+}
+
 int out_finish(struct out *o, struct err *e) {
     (void)o;
     if (fflush(stdout) != 0 || ferror(stdout))

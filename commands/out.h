@@ -3,6 +3,7 @@
 // standard error. Whatever is printed passes the redactor first, and control bytes are escaped.
 #pragma once
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,6 +32,9 @@ int out_set_format(struct out *o, const char *format, struct err *e);
 // A result, on standard output; newlines stay, all else is made printable.
 void out_result(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void out_result_text(struct out *o, const char *text);
+// A result as JSON, indented or as one line of NDJSON; `value` is given away. Its strings are as
+// they are, less secrets: JSON's own escapes make them printable.
+void out_json(struct out *o, json_t *value, bool on_one_line);
 // Bytes that are not for people (a plan on standard output): as they are.
 void out_raw(struct out *o, const void *data, size_t len);
 // Flushes standard output; ERR_IO when it cannot take what was written (disk full, pipe closed).

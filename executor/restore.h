@@ -107,6 +107,10 @@ void restore_digest_bytes(const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]
 // The key of a document in the base (executor/laid.h): type byte and value of its _id.
 void restore_key(const struct docid *id, struct buf *out);
 
+// Which top-level fields differ, with both values, for people: at most eight fields, long values
+// cut, values of fields whose name tells of a secret never. Owned by the caller.
+char *restore_differences(const uint8_t *ours, size_t len, const uint8_t *there, size_t there_len);
+
 // Opens and checks the dump of a restore step and compiles its fix-ups. A file that is gone sends
 // the dump back to pending (ERR_LEFTOVER), unless it is wanted for verify, which only reads.
 int restore_open(struct run *r, const struct plan_step *s, bool verify,

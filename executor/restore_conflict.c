@@ -73,13 +73,15 @@ static int intend(struct restore *r, struct restore_doc *d, const struct buf *th
     char id[RESTORE_ID_MAX], ours[HASH_HEX];
     restore_digest(d->expected, d->expected_len, ours);
     restore_digest(there->data, there->len, d->there);
+    AUTO_FREE char *differences =
+        restore_differences(d->expected, d->expected_len, there->data, there->len);
     struct conflict_record c = {.object = r->collection,
                                 .id = restore_id_text(&d->id, id),
                                 .class = d->class,
                                 .decision = "replaced",
                                 .source_digest = ours,
                                 .destination_digest = d->there,
-                                .detail = "",
+                                .detail = differences,
                                 .old_bytes = there->data,
                                 .old_len = there->len};
     int rc = journal_intent(r->s->run->journal, r->s->step, r->s->attempt, &c, e);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/strtab.h"
@@ -34,6 +35,8 @@ static void judge(struct restore_doc *d, const uint8_t *there, size_t len) {
     case VERDICT_DIFFERENT:
         d->state = DOC_DIFFERS;
         d->class = "different";
+        free(d->detail);
+        d->detail = restore_differences(d->expected, d->expected_len, there, len);
         break;
     }
     restore_digest(there, len, d->there);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Documents, byte by byte: every type, every size, every conflict, every failure on the way."""
+import json
 import os
 import random
 import struct
@@ -253,11 +254,36 @@ def test_keep_alters_nothing(ends, mvimig):
     assert len(after) == len(before) + 1
     detail = m.ask("select detail from conflicts where class = 'unique-clash'")[0][0]
     assert '"00000090"' in detail and "name" in detail
+    detail = m.ask("select detail from conflicts where class = 'different'")[0][0]
+    assert detail == "x: source 1, destination 2"
     digests = m.ask("select source_digest, destination_digest from conflicts")
     assert all(len(d) == 64 for row in digests for d in row)
     ends.destination.db[PLACE].delete_one({"_id": "00000001"})
     told = m.verify("--json").expect(5).stdout
     assert told.count('"kept"') == 2 and told.count('"missing"') == 1
+
+
+def test_conflicts_show_the_fields_that_differ(ends, mvimig):
+    """Both values, cut; of what may be a secret only the size; at most eight fields."""
+    ours = numbered(1, same=1, name="left", list=[1, {"a": None}], gone=True, apiToken="t0k3n",
+                    long="y" * 5000)
+    there = numbered(1, same=1, name="right\n", list=[1], apiToken="0th3r", more=1.5, long="z")
+    both = [numbered(2, a=1, b=2), numbered(2, b=2, a=1)]
+    many = [numbered(3, **{f"f{i}": i for i in range(10)}), numbered(3)]
+    m = prepared(ends, mvimig, [ours, both[0], many[0]], [there, both[1], many[1]])
+    m.plan().ok()
+    m.apply().expect(4)
+    rows = [json.loads(line) for line in m.mvimig.run("conflicts", m.work_dir, "--json").ok()
+            .stdout.splitlines()]
+    assert [r["detail"] for r in rows] == [
+        'name: source "left", destination "right\\\\n"; '
+        'list: source [ 1, { "a" : null } ], destination [ 1 ]; '
+        "gone: source true, destination none; "
+        "apiToken: source (10 B), destination (10 B); "
+        'long: source (5.0 kB), destination "z"; more: source none, destination 1.5',
+        "the same fields in another order",
+        "; ".join(f"f{i}: source {i}, destination none" for i in range(8)) + "; and 2 more"]
+    assert "t0k3n" not in m.mvimig.run("conflicts", m.work_dir).ok().stdout
 
 
 @pytest.mark.asan
