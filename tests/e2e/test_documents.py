@@ -13,7 +13,7 @@ from bson.raw_bson import RawBSONDocument
 from support import oracle, rawbson
 from support.lossy import Lossy
 from support.migration import Migration
-from support.servers import Mongod, User
+from support.servers import Mongod
 
 KILL9 = -9
 # A collection without files or children of its own, so that only documents are looked at.
@@ -583,34 +583,3 @@ def test_source_is_killed_while_dumping(make_ends, mongod, mvimig):
         server.restart()
     run.wait(300).ok()
     assert_documents_arrived(m)
-
-
-# Logins
-
-SECRET = "correct-horse-staple"
-
-
-@pytest.fixture(scope="module")
-def guarded():
-    users = [User("root", SECRET + "-root"), User("mvi", SECRET, "DLAAS", ["readWrite"]),
-             User("looker", SECRET, "DLAAS", [])]
-    with Mongod("6.0", users=users) as server:
-        yield server
-
-
-@pytest.mark.parametrize("user,password,source,says", [
-    ("mvi", "wrong-password-1", "DLAAS", "the password is wrong"),
-    ("ghost", SECRET, "DLAAS", "is not known in the database DLAAS"),
-    ("mvi", SECRET, "admin", "but in DLAAS: add authSource=DLAAS"),
-    ("looker", SECRET, "DLAAS", "lacks this right"),
-    (None, None, None, "the server asks for a login"),
-], ids=["password", "user", "authSource", "role", "none"])
-def test_login_refused(ends, guarded, mvimig, user, password, source, says):
-    who = f"{user}:{password}@" if user else ""
-    where = f"?authSource={source}" if source else ""
-    mvimig.secrets |= {p for p in (password,) if p}
-    config = ends.write_config(destination={
-        "mongoUri": f"mongodb://{who}127.0.0.1:{guarded.port}/{where}", "mongoDatabase": "DLAAS"})
-    done = mvimig.run("plan", "-c", config, "--server", "--name", "t", "-o", ends.path("p.yaml"))
-    done.expect(12)
-    assert says in done.stderr
