@@ -195,6 +195,21 @@ static int deliver(struct planning *p, const struct plan *plan, struct err *e) {
     return 0;
 }
 
+int plan_name_from_options(struct command_context *c, const char **out, struct err *e) {
+    struct scope scope = {0};
+    *out = c->options->name;
+    int rc = *out == NULL ? scope_from_options(c->options, &scope, e) : 0;
+    if (rc != 0)
+        return rc;
+    if (*out == NULL)
+        *out = default_name(c->arena, &scope);
+    if (!plan_name_ok(*out))
+        return err_set(e, ERR_USAGE,
+                       "--name takes letters, digits, '.', '_' and '-', at most 63, beginning with "
+                       "a letter or digit");
+    return 0;
+}
+
 static int make_plan(struct planning *p, struct err *e) {
     struct command_context *c = p->c;
     AUTO_PLAN struct plan *plan = NULL;
@@ -205,12 +220,9 @@ static int make_plan(struct planning *p, struct err *e) {
         rc = open_ends(p, e);
     if (rc != 0)
         return rc;
-    p->name = c->options->name != NULL ? c->options->name : default_name(c->arena, &p->scope);
-    if (!plan_name_ok(p->name))
-        return err_set(e, ERR_USAGE,
-                       "--name takes letters, digits, '.', '_' and '-', at most 63, beginning with "
-                       "a letter or digit");
-    rc = find_pass(p, e);
+    rc = plan_name_from_options(c, &p->name, e);
+    if (rc == 0)
+        rc = find_pass(p, e);
     if (rc == 0)
         rc = run_scan(p, e);
     if (rc == 0)

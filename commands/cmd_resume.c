@@ -5,29 +5,32 @@
 #include "commands/migration_dir.h"
 #include "state/report.h"
 
-// The configuration that apply used, from the journal; "" when it is not known.
-static const char *known_config(struct command_context *c, const char *workdir) {
+// The configuration that apply used, from the journal; "" when it is not known. A journal that
+// cannot be read is the error, not the configuration that is then not known.
+static int known_config(struct command_context *c, const char *workdir, const char **out,
+                        struct err *e) {
     struct report r = {0};
-    struct err ignored = {0};
-    int fd = -1;
-    const char *path = "";
-    if (migration_dir_open(workdir, false, &fd, &ignored) == 0 &&
-        report_read(fd, c->arena, &r, &ignored) == 0 && r.config_path != NULL)
-        path = r.config_path;
-    auto_close(&fd);
-    return path;
+    AUTO_CLOSE int fd = -1;
+    int rc = migration_dir_open(workdir, false, &fd, e);
+    if (rc == 0)
+        rc = report_read(fd, c->arena, &r, e);
+    *out = r.config_path != NULL ? r.config_path : "";
+    return rc;
 }
 
 static int resume(struct execution *x, struct err *e) {
     struct command_context *c = x->c;
     const char *word = c->options->n_words > 0 ? c->options->words[0] : NULL;
+    const char *known = "";
     int rc = 0;
     if (c->options->config != NULL)
         rc = ends_configure(&x->ends, c, NULL, e);
     if (rc == 0)
         rc = migration_dir_find(c, &x->ends, word, true, &x->workdir, e);
     if (rc == 0 && x->ends.config == NULL)
-        rc = ends_configure(&x->ends, c, known_config(c, x->workdir), e);
+        rc = known_config(c, x->workdir, &known, e);
+    if (rc == 0 && x->ends.config == NULL)
+        rc = ends_configure(&x->ends, c, known, e);
     if (rc == 0)
         rc = execution_load(x, arena_printf(c->arena, "%s/" WORKDIR_PLAN, x->workdir), e);
     if (rc == 0)

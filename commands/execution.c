@@ -136,17 +136,22 @@ static bool worked_here(int workdir_fd) {
 }
 
 // The plan is kept before the journal is made: a journal without its plan could not be resumed.
+static int create_journal(struct execution *x, const struct journal_options *o, struct err *e) {
+    int rc = keep_plan(x, e);
+    if (rc == 0)
+        rc = journal_create(x->workdir_fd, x->plan, o, &x->journal, e);
+    return rc == 0 ? journal_bind(x->journal, x->plan, x->ends.config->path, e) : rc;
+}
+
 static int make_journal(struct execution *x, bool create, const struct journal_options *o,
                         struct err *e) {
     if (!create || worked_here(x->workdir_fd))
         return err_set(e, ERR_JOURNAL,
                        "the journal %s is missing, though there was one; put it back from "
-                       "journal-sealed.db or a backup, or plan under another name",
+                       "journal-sealed.db or a backup, or begin it anew with `mvimig apply PLAN "
+                       "--rebuild-journal`",
                        WORKDIR_JOURNAL);
-    int rc = keep_plan(x, e);
-    if (rc == 0)
-        rc = journal_create(x->workdir_fd, x->plan, o, &x->journal, e);
-    return rc == 0 ? journal_bind(x->journal, x->plan, x->ends.config->path, e) : rc;
+    return create_journal(x, o, e);
 }
 
 // The plan is kept only when it is the journal's.
@@ -175,6 +180,36 @@ static int take_lock(struct execution *x, struct err *e) {
     return rc == 0 ? lock_take(x->workdir_fd, x->c->name, 0, &x->lock, e) : rc;
 }
 
+// What is left of the journal before, and its sealed copy, stay beside the new one.
+static int put_aside(struct execution *x, struct err *e) {
+    static const char *const names[] = {"journal.db-journal", WORKDIR_JOURNAL, "journal-sealed.db"};
+    char now[CLOCK_TEXT];
+    struct stat st;
+    clock_format(clock_wall_ns(), now);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *aside = arena_printf(x->c->arena, "replaced-%s-%s", now, names[i]);
+        if (fstatat(x->workdir_fd, names[i], &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        if (renameat(x->workdir_fd, names[i], x->workdir_fd, aside) != 0)
+            return err_sys(e, ERR_JOURNAL, errno, "%s cannot be put aside", names[i]);
+        out_log(x->c->out, OUT_WARNING, NULL, "%s is kept as %s", names[i], aside);
+    }
+    return fsync(x->workdir_fd) == 0
+               ? 0
+               : err_sys(e, ERR_JOURNAL, errno, "the work directory cannot be synced");
+}
+
+static int rebuild_journal(struct execution *x, const struct journal_options *o, struct err *e) {
+    int rc = put_aside(x, e);
+    if (rc == 0)
+        rc = create_journal(x, o, e);
+    return rc == 0 ? journal_event(x->journal, "rebuilt", NULL,
+                                   "the journal before was put aside; what is at the destination "
+                                   "is found there again",
+                                   e)
+                   : rc;
+}
+
 int execution_open_journal(struct execution *x, bool create, struct err *e) {
     struct journal_options o = {.program_version = MVIMIG_VERSION,
                                 .command = x->c->name,
@@ -186,6 +221,10 @@ int execution_open_journal(struct execution *x, bool create, struct err *e) {
         rc = take_lock(x, e);
     if (rc != 0)
         return rc;
+    if (x->c->options->rebuild_journal) {
+        rc = rebuild_journal(x, &o, e);
+        return rc == 0 ? 0 : err_wrap(e, "%s", x->workdir);
+    }
     bool there = fstatat(x->workdir_fd, WORKDIR_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0;
     rc = there ? take_journal(x, create, &o, e) : make_journal(x, create, &o, e);
     if (rc == 0)

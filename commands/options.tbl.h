@@ -9,34 +9,37 @@ OPTION("config", 'c', TEXT, config, "FILE",
        C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK | C_AUDIT |
            C_CLEAN | C_RUN,
        "network configuration of both ends (default: $MVI_MIG_CONFIG)")
-OPTION("server", 0, FLAG, server, NULL, C_PLAN, "scope: the whole server")
-OPTION("users", 0, LIST, users, "A,B", C_PLAN,
+OPTION("server", 0, FLAG, server, NULL, C_PLAN | C_RUN, "scope: the whole server")
+OPTION("users", 0, LIST, users, "A,B", C_PLAN | C_RUN,
        "scope: these users, by name or /pattern/; may be repeated")
-OPTION("projects", 0, LIST, projects, "P,Q", C_PLAN,
+OPTION("projects", 0, LIST, projects, "P,Q", C_PLAN | C_RUN,
        "scope: these project groups, by ID, name or /pattern/; may be repeated")
-OPTION("name", 0, TEXT, name, "NAME", C_PLAN, "name of the migration (default: from the scope)")
+OPTION("name", 0, TEXT, name, "NAME", C_PLAN | C_RUN,
+       "name of the migration (default: from the scope)")
 OPTION("output", 'o', TEXT, output, "FILE", C_PLAN,
        "write the plan there and the summary to standard output")
-OPTION("files-only", 0, FLAG, files_only, NULL, C_PLAN, "leave the database for a later plan")
-OPTION("with", 0, LIST, with, "CLASS", C_PLAN,
+OPTION("files-only", 0, FLAG, files_only, NULL, C_PLAN | C_RUN,
+       "leave the database for a later plan")
+OPTION("with", 0, LIST, with, "CLASS", C_PLAN | C_RUN,
        "take along what is left out by default: accounts, transient")
-OPTION("exclude", 0, LIST, excludes, "PATTERN", C_PLAN,
+OPTION("exclude", 0, LIST, excludes, "PATTERN", C_PLAN | C_RUN,
        "leave out files whose path below the data directory matches (PCRE2)")
-OPTION("no-follow", 0, FLAG, no_follow, NULL, C_PLAN,
+OPTION("no-follow", 0, FLAG, no_follow, NULL, C_PLAN | C_RUN,
        "do not take along what the scope refers to outside of it")
-OPTION("no-predict", 0, FLAG, no_predict, NULL, C_PLAN,
+OPTION("no-predict", 0, FLAG, no_predict, NULL, C_PLAN | C_RUN,
        "do not compare with the destination; the summary then has no forecast")
-OPTION("on-conflict", 0, TEXT, on_conflict, "POLICY", C_PLAN,
+OPTION("on-conflict", 0, TEXT, on_conflict, "POLICY", C_PLAN | C_RUN,
        "keep, replace or fail, for all steps (default: each kind's own)")
-OPTION("delete", 0, FLAG, delete, NULL, C_PLAN,
+OPTION("delete", 0, FLAG, delete, NULL, C_PLAN | C_RUN,
        "delete at the destination what earlier passes laid there and the source has no longer")
-OPTION("max-delete", 0, TEXT, max_delete, "N", C_PLAN,
+OPTION("max-delete", 0, TEXT, max_delete, "N", C_PLAN | C_RUN,
        "delete nothing of a collection, or no files, when it would be more than N")
-OPTION("schema", 0, TEXT, schema, "FILE", C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW,
+OPTION("schema", 0, TEXT, schema, "FILE", C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW | C_RUN,
        "another schema than the built-in one")
 OPTION("report", 0, TEXT, report, "FILE", C_PLAN,
        "write every finding of the scan there, a line of JSON each")
-OPTION("jobs", 'j', COUNT, jobs, "N", C_APPLY | C_RESUME | C_VERIFY, "steps at a time (default: 4)")
+OPTION("jobs", 'j', COUNT, jobs, "N", C_APPLY | C_RESUME | C_VERIFY | C_RUN,
+       "steps at a time (default: 4)")
 OPTION("only", 0, TEXT, only, "PREFIX", C_APPLY | C_RESUME,
        "only the step of this ID, or those below a prefix that ends in /")
 OPTION("rerun", 0, MAYBE, rerun, "files|db|PREFIX", C_APPLY | C_RESUME,
@@ -51,7 +54,7 @@ OPTION("digest", 0, TEXT, digest, "sha256:HEX", C_APPLY,
        "refuse any other plan than the one with this digest")
 OPTION("fail-fast", 0, FLAG, fail_fast, NULL, C_APPLY | C_RESUME,
        "take no further step after the first that failed")
-OPTION("checksum", 0, FLAG, checksum, NULL, C_APPLY | C_RESUME | C_VERIFY,
+OPTION("checksum", 0, FLAG, checksum, NULL, C_APPLY | C_RESUME | C_VERIFY | C_RUN,
        "compare files by content, not by size and time")
 OPTION("work-dir", 0, TEXT, work_dir, "DIR",
        C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK | C_AUDIT |
@@ -61,10 +64,15 @@ OPTION("graph", 0, FLAG, graph, NULL, C_SHOW, "the steps and what they wait for,
 OPTION("diff", 0, TEXT, diff, "OTHER", C_SHOW, "what OTHER has that PLAN has not, and back")
 OPTION("json", 0, FLAG, json, NULL, C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION,
        "results as JSON, for scripts")
-OPTION("log-format", 0, TEXT, log_format, "text|json", C_PLAN | C_APPLY | C_RESUME | C_VERIFY,
+OPTION("log-format", 0, TEXT, log_format, "text|json",
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_UNLOCK | C_CLEAN | C_AUDIT,
        "form of the log on standard error")
-OPTION("log-level", 0, TEXT, log_level, "LEVEL", C_PLAN | C_APPLY | C_RESUME | C_VERIFY,
+OPTION("log-level", 0, TEXT, log_level, "LEVEL",
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_UNLOCK | C_CLEAN | C_AUDIT,
        "debug, info, warning or error (default: info)")
+OPTION("then", 0, TEXT, then, "idle|exit", C_RUN, "what to do at the end (default: idle)")
+OPTION("rebuild-journal", 0, FLAG, rebuild_journal, NULL, C_APPLY,
+       "begin a lost or damaged journal anew: what is at the destination already is found there")
 OPTION("watch", 0, FLAG, watch, NULL, C_STATUS,
        "go on showing it until the run ends; redrawn on a terminal, a line now and then otherwise")
 OPTION("force", 0, FLAG, force, NULL, C_UNLOCK, "also when a run of this host holds it")

@@ -154,6 +154,8 @@ int journal_step(struct journal *j, const char hash_text[HASH_HEX], struct step_
 struct step_brief {
     enum step_state state;
     int64_t attempts;
+    uint64_t documents, bytes;
+    char digest[HASH_HEX]; // of what it made; "" while it is not done
 };
 int journal_steps(struct journal *j, const struct plan *p, struct step_brief *out, struct err *e);
 // Sends every step that is marked back to PENDING, in one transaction: all of them or none.

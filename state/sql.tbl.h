@@ -91,7 +91,7 @@ SQL(STEP_ADD_COUNTS,
 SQL(STEP_CLEAR_COUNTS,
     "UPDATE step SET files = 0, documents = 0, bytes = 0, sent = 0, sent_bytes = 0, present = 0,"
     " conflicts = 0, rejected = 0 WHERE id = ?")
-SQL(STEP_ALL, "SELECT hash, state, attempts FROM step")
+SQL(STEP_ALL, "SELECT hash, state, attempts, documents, bytes, digest FROM step")
 SQL(STEP_STATUS, "SELECT id, state, attempts, digest, " COUNTERS " FROM step WHERE hash = ?")
 
 // attempt

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "state/steps.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/strtab.h"
@@ -12,6 +13,9 @@
 static int brief_of(sqlite3_stmt *row, struct step_brief *out, struct err *e) {
     const char *state = db_text(row, 1);
     out->attempts = sqlite3_column_int64(row, 2);
+    out->documents = db_uint(row, 3);
+    out->bytes = db_uint(row, 4);
+    snprintf(out->digest, sizeof out->digest, "%s", db_text(row, 5));
     for (size_t i = 0; i < sizeof step_state_names / sizeof *step_state_names; i++) {
         if (strcmp(state, step_state_names[i]) == 0) {
             out->state = (enum step_state)i;

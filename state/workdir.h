@@ -13,8 +13,8 @@
 
 // The mend of a journal that is lost or cannot be trusted.
 #define JOURNAL_MEND                                                                               \
-    "put it back from " JOURNAL_SEALED " or a backup, or plan under another name: what is at the " \
-    "destination already is found there"
+    "put it back from " JOURNAL_SEALED " or a backup, or begin it anew with `mvimig apply PLAN "   \
+    "--rebuild-journal`: what is at the destination already is found there"
 
 // The absolute path, without symlinks, of `name` in the directory; the caller frees it.
 // /proc/self/fd/N/NAME would do for plain files, but SQLite refuses the symlink in it as it should.

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// mvimig run: the command of a container. It plans if there is no plan yet, applies, verifies, and
+// then idles, so that log and status can be read; started again, it finds everything done. Failures
+// that the same try would meet again (configuration, plan, login, conflicts) are idled on with the
+// reason rather than tried for ever; an end that is away is waited for.
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/human.h"
+#include "base/stop.h"
+#include "commands/command.h"
+#include "commands/ends.h"
+#include "commands/migration_dir.h"
+#include "commands/plan_file.h"
+
+#define RETRY_FIRST_MS 5000
+#define RETRY_MAX_MS 300000
+#define IDLE_LINE_MS (INT64_C(3600) * 1000) // a sign of life for those who read the log
+
+static bool exits(const struct command_context *c) {
+    return c->options->then != NULL && strcmp(c->options->then, "exit") == 0;
+}
+
+// One of the program's commands with these options but for the words and the output.
+static int call(struct command_context *c, const struct command *command, const char *word,
+                const char *output, struct err *e) {
+    struct options o = *c->options;
+    const char *words[] = {word};
+    o.words = words;
+    o.n_words = word != NULL ? 1 : 0;
+    o.output = output;
+    struct command_context sub = {.name = c->name, .out = c->out, .options = &o, .arena = c->arena};
+    return command->run(&sub, e);
+}
+
+static int find_plan(struct command_context *c, const char **plan, struct err *e) {
+    AUTO_ENDS struct ends ends = ENDS_INIT;
+    AUTO_CLOSE int fd = -1;
+    const char *dir = NULL, *name = NULL;
+    int rc = ends_configure(&ends, c, NULL, e);
+    if (rc == 0)
+        rc = plan_name_from_options(c, &name, e);
+    if (rc == 0)
+        rc = migration_dir_path(c, &ends, name, &dir, e);
+    if (rc == 0)
+        rc = migration_dir_open(dir, true, &fd, e);
+    if (rc == 0)
+        *plan = arena_printf(c->arena, "%s/" WORKDIR_PLAN, dir);
+    return rc;
+}
+
+// 0, or what the first of the three that did not end well came to; conflicts that were kept do not
+// keep from verifying.
+static int once(struct command_context *c, struct err *e) {
+    const char *plan = NULL;
+    struct stat st;
+    struct err kept = {0};
+    int rc = find_plan(c, &plan, e);
+    if (rc == 0 && stat(plan, &st) != 0)
+        rc = call(c, &command_plan, NULL, plan, e);
+    if (rc == 0)
+        rc = call(c, &command_apply, plan, NULL, &kept);
+    if (rc != 0 && rc != ERR_CONFLICTS) {
+        if (kept.text[0] != 0)
+            *e = kept;
+        return rc;
+    }
+    int verified = call(c, &command_verify, plan, NULL, e);
+    return verified != 0 ? verified : rc;
+}
+
+static const char *reason(int code) {
+    static const struct {
+        int code;
+        const char *text;
+    } rows[] = {
+#define ERRCODE(name, code, exit, meaning) {code, meaning},
+#include "base/errcodes.tbl.h"
+#undef ERRCODE
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].code == code)
+            return rows[i].text;
+    return "done";
+}
+
+static bool idles_on(int code) {
+    return code == 0 || code == ERR_USAGE || code == ERR_CONFLICTS || code == ERR_PLAN ||
+           code == ERR_LOGIN;
+}
+
+// Until a signal comes.
+static void idle(struct command_context *c, int code) {
+    while (!stop_asked()) {
+        out_log(c->out, code == 0 ? OUT_INFO : OUT_WARNING, NULL,
+                "idle: %s%s; this process stays so that its log and `mvimig status` can be read",
+                code == 0 ? "done" : reason(code),
+                code == 0 ? "" : " (starting again would end the same way)");
+        clock_sleep_ms(IDLE_LINE_MS);
+    }
+}
+
+static int run(struct command_context *c, struct err *e) {
+    const char *then = c->options->then;
+    if (then != NULL && strcmp(then, "idle") != 0 && strcmp(then, "exit") != 0)
+        return err_set(e, ERR_USAGE, "--then is idle or exit");
+    for (int64_t wait = RETRY_FIRST_MS;; wait = wait * 2 < RETRY_MAX_MS ? wait * 2 : RETRY_MAX_MS) {
+        char text[HUMAN_TEXT];
+        int rc = once(c, e);
+        if (err_exit_status(rc) == err_exit_status(ERR_UNREACHABLE) && !stop_asked()) {
+            out_log(c->out, OUT_WARNING, NULL, "%s; trying again in %s", e->text,
+                    human_duration(wait * 1000000, text));
+            e->text[0] = 0;
+            clock_sleep_ms(wait);
+            if (!stop_asked())
+                continue;
+            return err_set(e, stop_error(), "stopped while waiting to try again");
+        }
+        if (rc != 0 && e->text[0] != 0)
+            out_log(c->out, OUT_ERROR, NULL, "%s", e->text);
+        e->text[0] = 0;
+        if (!exits(c) && idles_on(rc) && !stop_asked())
+            idle(c, rc);
+        return rc;
+    }
+}
+
+const struct command command_run = {
+    .name = "run",
+    .bit = C_RUN,
+    .synopsis = "-c FILE (--server | --users A,B | --projects P,Q) [--then idle | exit]",
+    .summary = "plan if there is no plan, apply, verify, idle: safe to start again for ever",
+    .max_words = 0,
+    .run = run,
+};
