@@ -7,6 +7,7 @@
 
 #include "base/path.h"
 #include "base/tempfile.h"
+#include "site/file_end_exec.h"
 
 #define SCHEMA_MAX (1 << 20)
 
@@ -67,13 +68,29 @@ static int open_source_files(struct ends *ends, struct err *e) {
     return rc == 0 ? 0 : err_wrap(e, "source files");
 }
 
+// What ssh needs beside what every child gets.
+static const char *const *ssh_environment(char *env[2]) {
+    const char *agent = getenv("SSH_AUTH_SOCK");
+    env[0] = agent == NULL ? NULL : must_sprintf("SSH_AUTH_SOCK=%s", agent);
+    return (const char *const *)env;
+}
+
 static int open_destination_files(struct ends *ends, struct err *e) {
     const struct end_config *end = &ends->config->destination;
+    char *env[2] = {NULL, NULL};
     if (ends->destination_files != NULL)
         return 0;
     int rc = need_direct(end, false, e);
     if (rc == 0)
-        rc = file_end_directory("destination", end->data_dir, &ends->destination_files, e);
+        rc = end->files_command == NULL
+                 ? file_end_directory("destination", end->data_dir, &ends->destination_files, e)
+                 : file_end_exec_open(
+                       &(struct file_end_exec){.label = "destination",
+                                               .prefix = (const char *const *)end->files_command,
+                                               .env = ssh_environment(env),
+                                               .root = end->data_dir},
+                       &ends->destination_files, e);
+    free(env[0]);
     return rc == 0 ? 0 : err_wrap(e, "destination files");
 }
 

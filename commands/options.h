@@ -15,6 +15,7 @@ enum command_bit {
     C_AUDIT = 1 << 9,
     C_UNLOCK = 1 << 10,
     C_CLEAN = 1 << 11,
+    C_RECEIVE = 1 << 12,
     C_PLAN = 1 << 0,
     C_SHOW = 1 << 1,
     C_APPLY = 1 << 2,

@@ -36,6 +36,10 @@ static void end_free(struct end_config *end) {
     secret_free(end->mongo_user);
     secret_free(end->mongo_password);
     secret_free(end->cluster_token);
+    for (size_t i = 0; end->files_command != NULL && end->files_command[i] != NULL; i++) {
+        free(end->files_command[i]);
+    }
+    free(end->files_command);
     char *texts[] = {end->mongo_database,  end->data_dir,
                      end->mvi_url,         end->cluster_url,
                      end->cluster_project, end->mongo_service,

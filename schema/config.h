@@ -26,6 +26,7 @@ struct end_config {
     char *mongo_database; // default DLAAS
     char *data_dir;       // absolute; NULL when the files are reached otherwise
     char *mvi_url, *cluster_url, *cluster_project;
+    char **files_command; // how to run commands where data_dir is; ends with NULL, NULL: it is here
     char *mongo_service, *files_pod, *kubeconfig;
     char *tls_ca_file, *tls_certificate_key_file;
 };

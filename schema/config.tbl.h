@@ -3,7 +3,8 @@
 // CONFIG_KEY(key, member of struct end_config, TYPE, meaning). Several keys of one member say the
 // same thing in other ways; one of them may stand. TYPEs: TEXT; SECRET: never shown, may be
 // "${NAME}" (the environment variable's value); SECRET_FILE: path of a file that holds the secret;
-// PATH: of a file, relative to the configuration's folder or absolute.
+// PATH: of a file, relative to the configuration's folder or absolute; LIST: of
+// texts, a NULL behind the last.
 // docs/config.md and the examples are checked against this table.
 CONFIG_KEY("clusterUrl", cluster_url, TEXT, "API address of the OpenShift cluster")
 CONFIG_KEY("clusterToken", cluster_token, SECRET, "token that `oc login` takes")
@@ -21,6 +22,9 @@ CONFIG_KEY("mongoDatabase", mongo_database, TEXT, "database; DLAAS when not give
 CONFIG_KEY("mongoService", mongo_service, TEXT, "service of MongoDB in the cluster")
 CONFIG_KEY("dataDir", data_dir, TEXT, "data directory of MVI, mounted here; absolute")
 CONFIG_KEY("filesPod", files_pod, TEXT, "pod that has the data directory mounted")
+CONFIG_KEY(
+    "filesCommand", files_command, LIST,
+    "command that runs its arguments where dataDir is: [\"ssh\", \"HOST\"]; destination only")
 CONFIG_KEY("tlsCAFile", tls_ca_file, PATH, "certificates that MongoDB's is checked against")
 CONFIG_KEY("tlsCertificateKeyFile", tls_certificate_key_file, PATH,
            "certificate and key that we show to MongoDB")

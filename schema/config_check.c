@@ -69,6 +69,7 @@ static const struct need {
     {"clusterUrl", {"clusterProject"}, "add clusterProject, the project of the MVI instance"},
     {"clusterProject", {"clusterUrl", "kubeconfig"}, "add clusterUrl"},
     {"filesPod", {"clusterUrl", "kubeconfig"}, "add clusterUrl, or take dataDir instead"},
+    {"filesCommand", {"dataDir"}, "add dataDir, the data directory as it is named there"},
     {"mongoUser", {"mongoPW", "mongoPw", "mongoPWFile"}, "add mongoPW"},
     {"mongoPW", {"mongoUser"}, "add mongoUser"},
     {"mongoPw", {"mongoUser"}, "add mongoUser"},
@@ -165,6 +166,11 @@ static int check_values(const struct end_config *end, const struct config_given 
     if (end->data_dir != NULL && end->data_dir[0] != '/') {
         return check_fail(end, g, "dataDir", e, "dataDir has to begin with /");
     }
+    if (end->files_command != NULL && is_source(end)) {
+        return check_fail(end, g, "filesCommand", e,
+                          "the files of the source have to be mounted here; leave filesCommand "
+                          "out");
+    }
     if (end->mvi_url != NULL && !begins_with(end->mvi_url, "https://", "http://")) {
         return check_fail(end, g, "mviUrl", e, "mviUrl does not begin with https://");
     }
@@ -198,7 +204,7 @@ int config_check_pair(const struct config *c, const struct config_given *destina
     } else if (same(secret_value(s->mongo_uri), secret_value(d->mongo_uri)) &&
                same(s->mongo_database, d->mongo_database)) {
         key = given(destination, "mongoUri") ? "mongoUri" : "mongoUriFile";
-    } else if (same(s->data_dir, d->data_dir)) {
+    } else if (same(s->data_dir, d->data_dir) && d->files_command == NULL) {
         key = "dataDir";
     }
     if (key == NULL) {

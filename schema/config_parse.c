@@ -10,7 +10,7 @@
 #define DATABASE "DLAAS"
 #define N(array) (sizeof(array) / sizeof *(array))
 
-enum key_type { TYPE_TEXT, TYPE_SECRET, TYPE_SECRET_FILE, TYPE_PATH };
+enum key_type { TYPE_TEXT, TYPE_SECRET, TYPE_SECRET_FILE, TYPE_PATH, TYPE_LIST };
 
 static const struct key {
     const char *name;
@@ -108,8 +108,23 @@ static void take_secret_file(struct parsing *p, const struct key *k, const struc
     }
 }
 
+static void take_list(struct parsing *p, const struct key *k, const struct ynode *n, char ***to) {
+    if (n->type != Y_SEQUENCE || n->n == 0) {
+        fields_fail(&p->f, n->line, "%s of %s has to be a list of texts", k->name, p->end->label);
+        return;
+    }
+    *to = must_calloc(n->n + 1, sizeof **to);
+    for (size_t i = 0; i < n->n && check_value(p, k, n->items[i]); i++) {
+        (*to)[i] = must_strdup(n->items[i]->text);
+    }
+}
+
 static void take_key(struct parsing *p, const struct key *k, const struct ynode *n) {
     void *member = (char *)p->end + k->member;
+    if (k->type == TYPE_LIST) {
+        take_list(p, k, n, member);
+        return;
+    }
     const char *value = check_value(p, k, n) ? from_environment(p, k, n) : NULL;
     if (value == NULL) {
         return;
@@ -131,6 +146,8 @@ static void take_key(struct parsing *p, const struct key *k, const struct ynode 
         break;
     case TYPE_SECRET_FILE:
         take_secret_file(p, k, n, value, member);
+        break;
+    case TYPE_LIST: // taken above
         break;
     }
 }

@@ -155,6 +155,7 @@ int files_send(struct file_end *destination, const struct files_job *job,
         rc = rc < 0 ? rc : walk_source(s, e);
         rc = finish(s, rc, manifest_digest, e);
     }
+    session_explain(&s->session, rc, e);
     sender_free(s);
     return rc;
 }
@@ -172,6 +173,7 @@ int files_same_root(struct file_end *destination, int source_root, bool *same, s
         *same = fstatat(source_root, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
         session_bye(s, &ignored);
     }
+    session_explain(s, rc, e);
     session_close(s);
     free(s);
     return rc;

@@ -26,11 +26,14 @@ struct file_end {
     int timeout_ms;     // without a byte from the other side; 0: PROTOCOL_TIMEOUT_MS
     _Atomic bool noted; // what it cannot keep was told
     int (*open)(struct file_end *end, struct file_stream *s, struct err *e);
+    // Appends what the transport has said to an error of the stream; may be NULL.
+    void (*explain)(struct file_end *end, struct file_stream *s, struct err *e);
     void (*close)(struct file_end *end, struct file_stream *s);
     void (*free)(struct file_end *end);
 };
 // A mounted directory: the receiver is a thread of this process.
 int file_end_directory(const char *label, const char *dir, struct file_end **out, struct err *e);
+// Commands that are run there: site/file_end_exec.h.
 void file_end_free(struct file_end *end);
 
 // The receiver: serves one stream until the sender says goodbye or the stream ends. Writes nothing

@@ -85,6 +85,7 @@ int files_delete(struct file_end *destination, const struct files_delete_item *i
     if (rc == 0) {
         session_bye(&d->session, &ignored);
     }
+    session_explain(&d->session, rc, e);
     session_close(&d->session);
     free(d);
     return rc;

@@ -47,6 +47,8 @@ struct session {
     void *arg;
 };
 int session_open(struct session *s, struct file_end *end, bool writes, struct err *e);
+// Lets the transport add what it knows to an error of the stream. Returns rc.
+int session_explain(struct session *s, int rc, struct err *e);
 void session_close(struct session *s);
 // What LIST is about: everything below `under`, or the names in it, a zero byte behind each.
 struct session_selection {

@@ -74,6 +74,13 @@ int session_open(struct session *s, struct file_end *end, bool writes, struct er
     return rc < 0 ? rc : greet(s, writes, e);
 }
 
+int session_explain(struct session *s, int rc, struct err *e) {
+    if (rc == ERR_RETRY && s->streaming && s->end->explain != NULL) {
+        s->end->explain(s->end, &s->stream, e);
+    }
+    return rc;
+}
+
 void session_close(struct session *s) {
     if (s->wired) {
         wire_close(&s->wire);

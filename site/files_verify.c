@@ -200,6 +200,7 @@ int files_verify(struct file_end *destination, const struct files_verify *v,
         if (rc == 0) {
             session_bye(&x->session, &ignored);
         }
+        session_explain(&x->session, rc, e);
         session_close(&x->session);
     }
     while (x->first != NULL) {

@@ -175,6 +175,13 @@ static const struct {
     {D("\"clusterUrl\": \"https://x\", \"clusterToken\": \"t\", \"clusterProject\": \"p\", "
        "\"tlsCertificateKeyFile\": \"f\""),
      1, "tlsCertificateKeyFile alone is not enough"},
+    {D("\"mongoUri\": \"mongodb://h\", \"filesCommand\": [\"ssh\", \"h\"]"), 1,
+     "filesCommand alone is not enough; add dataDir"},
+    {D("\"dataDir\": \"/d\", \"filesCommand\": \"ssh h\""), 1, "has to be a list of texts"},
+    {D("\"dataDir\": \"/d\", \"filesCommand\": []"), 1, "has to be a list of texts"},
+    {S("\"mongoUser\": \"u\", \"mongoPW\": \"p\", \"filesCommand\": [\"ssh\"], \"dataDir\": "
+       "\"/d\""),
+     1, "have to be mounted here"},
     // values
     {D("\"mongoUri\": \"h:27017\""), 1, "mongoUri does not begin with mongodb://"},
     {D("\"mongoUri\": \"mongodb://u:${PW}@h\""), 1, "${...} may only be the whole value"},
@@ -296,7 +303,10 @@ static void test_keys(void **state) {
     (void)state;
     size_t n = 0;
     for (; config_keys[n].name != NULL; n++) {
-        AUTO_FREE char *text = must_sprintf(S("\"%s\": [\"x\"]"), config_keys[n].name);
+        // The one whose value is a list of texts gets a list in it.
+        bool list = strcmp(config_keys[n].name, "filesCommand") == 0;
+        AUTO_FREE char *text =
+            must_sprintf(S("\"%s\": [%s]"), config_keys[n].name, list ? "[\"x\"]" : "\"x\"");
         struct config *c = NULL;
         struct err e = {0};
         assert_int_equal(parse(text, &c, &e), ERR_USAGE);

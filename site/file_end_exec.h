@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// An end that is reached by running commands there: `ssh HOST`, `oc exec -i POD --`, `kubectl exec
+// -i -n NS POD -c C --`. The command is an argument vector; nothing but the word "sh" is added to
+// it, so that it does not matter whether what carries it splits or quotes its arguments. What has
+// to be done is written to that shell line by line; each line answers before the next is written,
+// with a word that holds a nonce. What is said before an answer (a banner) is passed over, and what
+// is said on standard error is kept (its end) for the error message. No exit status is looked at.
+//
+// The receiver is the one that is there (`mvimig-receive`, else `mvimig receive`, speaking this
+// version of the protocol), else the one beside this program is sent: into a folder of its own
+// below the far side's $TMPDIR, /tmp, /var/tmp or /dev/shm, checked there by its SHA-256, used by
+// all streams of the end and removed when the end is freed.
+#pragma once
+
+#include "base/err.h"
+#include "site/files.h"
+
+struct file_end_exec {
+    const char *label;         // "destination", for messages
+    const char *const *prefix; // ends with NULL
+    const char *const *env;    // as of struct child_options; may be NULL
+    const char *root;          // the data directory as the far side names it; absolute
+    const char *program;       // the receiver to send; NULL: the one beside this program
+    int timeout_ms;            // without a byte from there; 0: PROTOCOL_TIMEOUT_MS
+};
+// Copies what it is given; starts nothing yet. ERR_USAGE for an empty prefix or a root that is not
+// absolute.
+int file_end_exec_open(const struct file_end_exec *o, struct file_end **out, struct err *e);
