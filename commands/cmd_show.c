@@ -105,10 +105,7 @@ static void show_json(struct out *o, const struct plan *p) {
                   p->destination.server, "database", p->destination.database, "root",
                   p->destination.root, "sets", sets, "steps", steps);
     MUST(all != NULL);
-    AUTO_FREE char *text = json_dumps(all, JSON_INDENT(2));
-    MUST(text != NULL);
-    out_result(o, "%s\n", text);
-    json_decref(all);
+    out_json(o, all, false);
 }
 
 static int show_difference(struct command_context *c, const struct model *m, const struct plan *p,
@@ -136,7 +133,7 @@ static int run(struct command_context *c, struct err *e) {
     if (c->options->graph) {
         AUTO_BUF struct buf dot = BUF_INIT(64 << 20);
         plan_graph(p, &dot);
-        out_result_text(c->out, buf_str(&dot));
+        out_dot(c->out, buf_str(&dot));
         return 0;
     }
     if (c->options->json) {

@@ -27,7 +27,7 @@ struct command {
 
 extern const struct command command_plan, command_show, command_apply, command_resume,
     command_status, command_verify, command_conflicts, command_version, command_unlock,
-    command_audit, command_clean, command_run, command_receive;
+    command_audit, command_clean, command_run, command_receive, command_collisions;
 
 const struct command *command_find(const char *name);
 // All of them, NULL at the end.

@@ -107,6 +107,11 @@ int execution_open_ends(struct execution *x, struct err *e) {
     return rc;
 }
 
+int execution_open_source(struct execution *x, struct err *e) {
+    int rc = ends_open(&x->ends, needed_ends(x->plan) & (ENDS_SOURCE_DB | ENDS_SOURCE_FILES), e);
+    return rc == 0 ? check_end(x, x->ends.source_db, &x->plan->source, "source", e) : rc;
+}
+
 static void log_wait(void *arg, const char *text) {
     out_log(arg, OUT_INFO, NULL, "%s", text);
 }

@@ -34,6 +34,8 @@ int execution_load(struct execution *x, const char *plan_path, struct err *e);
 // Opens the ends (ends.config is read already) and checks that they are the plan's, and not one and
 // the same.
 int execution_open_ends(struct execution *x, struct err *e);
+// Of the ends only the plan's source, for those that touch no destination.
+int execution_open_source(struct execution *x, struct err *e);
 // Takes the lock, opens the journal or, with `create`, makes it, and binds the plan to it.
 int execution_open_journal(struct execution *x, bool create, struct err *e);
 // x->run from everything above, for those that walk on their own (verify).

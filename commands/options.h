@@ -16,6 +16,7 @@ enum command_bit {
     C_UNLOCK = 1 << 10,
     C_CLEAN = 1 << 11,
     C_RECEIVE = 1 << 12,
+    C_COLLISIONS = 1 << 16,
     C_PLAN = 1 << 0,
     C_SHOW = 1 << 1,
     C_APPLY = 1 << 2,
@@ -30,7 +31,7 @@ enum command_bit {
 struct options {
     const char *config, *name, *output, *on_conflict, *schema, *report, *digest, *work_dir, *diff,
         *log_format, *log_level, *only, *rerun, *then, *max_delete;
-    struct scope_list users, projects, with, excludes;
+    struct scope_list users, projects, with, excludes, plan_configs;
     bool server, files_only, no_follow, no_predict, delete, fail_fast, checksum, graph, json, help,
         dry_run, watch, live, rebuild_journal, force;
     long jobs;                       // 0: not given

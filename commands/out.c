@@ -78,6 +78,12 @@ void out_result(struct out *o, const char *fmt, ...) {
     out_result_text(o, buf_str(&text));
 }
 
+void out_dot(struct out *o, const char *text) {
+    AUTO_BUF struct buf red = BUF_INIT(OUT_MAX);
+    redact_apply(o->redact, text, &red);
+    out_raw(o, buf_str(&red), red.len);
+}
+
 void out_raw(struct out *o, const void *data, size_t len) {
     pthread_mutex_lock(&o->lock);
     fwrite(data, 1, len, stdout);

@@ -35,6 +35,8 @@ void out_result_text(struct out *o, const char *text);
 // A result as JSON, indented or as one line of NDJSON; `value` is given away. Its strings are as
 // they are, less secrets: JSON's own escapes make them printable.
 void out_json(struct out *o, json_t *value, bool on_one_line);
+// A graph, whose labels the plan has escaped by DOT's own rules: as it is, less secrets.
+void out_dot(struct out *o, const char *text);
 // Bytes that are not for people (a plan on standard output): as they are.
 void out_raw(struct out *o, const void *data, size_t len);
 // Flushes standard output; ERR_IO when it cannot take what was written (disk full, pipe closed).

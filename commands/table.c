@@ -4,13 +4,9 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-    &command_plan,      &command_show,
-    &command_apply,     &command_resume,
-    &command_status,    &command_verify,
-    &command_conflicts, &command_run,
-    &command_audit,     &command_unlock,
-    &command_clean,     &command_receive,
-    &command_version,   NULL,
+    &command_plan,   &command_show,      &command_apply,   &command_resume,     &command_status,
+    &command_verify, &command_conflicts, &command_run,     &command_audit,      &command_unlock,
+    &command_clean,  &command_receive,   &command_version, &command_collisions, NULL,
 };
 
 const struct command *command_find(const char *name) {

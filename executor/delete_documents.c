@@ -181,7 +181,8 @@ static int delete_one(struct deletion *d, const struct wanted *w, struct err *e)
     }
     struct docid id;
     (void)docid_find(there.data, there.len, &id);
-    rc = mongo_delete_id(d->destination, d->collection, &id, &deleted, e);
+    rc = journal_fence(d->s->run->journal, e);
+    rc = rc != 0 ? rc : mongo_delete_id(d->destination, d->collection, &id, &deleted, e);
     d->s->result.sent += rc == 0 && deleted > 0;
     return rc;
 }

@@ -167,6 +167,7 @@ static int delete_items(struct deletion *d, struct files_delete_item *items, siz
     }
     d->items = items;
     d->n_items = n;
+    rc = rc == 0 ? journal_fence(d->s->run->journal, e) : rc;
     rc = rc == 0 ? ask(d, true, e) : rc;
     for (size_t i = 0; rc == 0 && i < d->told; i++) {
         d->deleted += d->outcomes[i] == FILES_DELETE_AS_LAID;

@@ -15,12 +15,19 @@
 struct dump {
     struct step_run *s;
     struct mongo *source;
-    struct segment_writer *out;
+    struct segment_writer *out; // or, when NULL,
+    int (*take)(void *arg, const uint8_t *doc, size_t len, struct err *e);
+    void *take_arg;
     const char *by;             // the field that the set is about; "_id" when the plan names none
     const struct strtab *ids;   // of the set; NULL: the step has none
     const struct strtab *known; // with orphansOf: every _id there that a set can hold
     uint64_t documents, bytes;  // written so far
 };
+
+// Every document that the step takes, as it is at the source now, without a file.
+int dump_each(struct step_run *s, struct mongo *source,
+              int (*take)(void *arg, const uint8_t *doc, size_t len, struct err *e), void *arg,
+              struct err *e);
 
 // Writes a document that the query found, when the step's filter lets it through.
 int dump_document(struct dump *d, const uint8_t *doc, size_t len, struct err *e);

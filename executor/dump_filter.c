@@ -42,7 +42,7 @@ int dump_document(struct dump *d, const uint8_t *doc, size_t len, struct err *e)
     if (!take) {
         return 0;
     }
-    int rc = segment_add(d->out, doc, len, e);
+    int rc = d->out != NULL ? segment_add(d->out, doc, len, e) : d->take(d->take_arg, doc, len, e);
     if (rc == 0) {
         d->documents++;
         d->bytes += len;

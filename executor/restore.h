@@ -116,6 +116,10 @@ char *restore_differences(const uint8_t *ours, size_t len, const uint8_t *there,
 int restore_open(struct run *r, const struct plan_step *s, bool verify,
                  struct segment_reader **reader, struct fixups **fixups, struct err *e);
 
+// The fix-ups of a plan for one collection; fixups_free.
+int restore_fixups(const struct plan *p, const char *collection, struct fixups **out,
+                   struct err *e);
+
 struct restore {
     struct step_run *s;
     struct mongo *destination;

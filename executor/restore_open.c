@@ -4,8 +4,8 @@
 
 #include "executor/restore.h"
 
-static int compile_fixups(const struct plan *p, const char *collection, struct fixups **out,
-                          struct err *e) {
+int restore_fixups(const struct plan *p, const char *collection, struct fixups **out,
+                   struct err *e) {
     AUTO_FREE struct model_fixup *rules = must_calloc(p->n_fixups + 1, sizeof *rules);
     for (size_t i = 0; i < p->n_fixups; i++) {
         rules[i] = (struct model_fixup){.collection = p->fixups[i].collection,
@@ -63,5 +63,5 @@ int restore_open(struct run *r, const struct plan_step *s, bool verify,
         return err_append(e, "; nothing was restored from it: remove the file, and resume dumps "
                              "it again");
     }
-    return rc ? rc : compile_fixups(r->plan, dump->collection, fixups, e);
+    return rc ? rc : restore_fixups(r->plan, dump->collection, fixups, e);
 }

@@ -28,19 +28,29 @@ static int read_source(struct dump *d, struct err *e) {
     return range ? dump_range(d, NULL, e) : dump_set(d, e);
 }
 
-static int dump_into(struct step_run *s, struct mongo *source, struct segment_writer *out,
-                     struct err *e) {
+static int dump_with(struct dump *d, struct err *e) {
+    struct step_run *s = d->s;
     const struct plan_step *step = s->step;
     AUTO_STRTAB struct strtab *ids = step->n_sets ? plan_step_ids(step) : NULL;
     AUTO_STRTAB struct strtab *known = step->orphans_of ? strtab_new() : NULL;
-    struct dump d = {.s = s,
-                     .source = source,
-                     .out = out,
-                     .by = step->by ? step->by : "_id",
-                     .ids = ids,
-                     .known = known};
-    int rc = known ? dump_known_ids(s, source, step->orphans_of, known, e) : 0;
-    return rc ? rc : read_source(&d, e);
+    d->by = step->by ? step->by : "_id";
+    d->ids = ids;
+    d->known = known;
+    int rc = known ? dump_known_ids(s, d->source, step->orphans_of, known, e) : 0;
+    return rc ? rc : read_source(d, e);
+}
+
+static int dump_into(struct step_run *s, struct mongo *source, struct segment_writer *out,
+                     struct err *e) {
+    struct dump d = {.s = s, .source = source, .out = out};
+    return dump_with(&d, e);
+}
+
+int dump_each(struct step_run *s, struct mongo *source,
+              int (*take)(void *arg, const uint8_t *doc, size_t len, struct err *e), void *arg,
+              struct err *e) {
+    struct dump d = {.s = s, .source = source, .take = take, .take_arg = arg};
+    return dump_with(&d, e);
 }
 
 static void tell_drift(struct step_run *s) {

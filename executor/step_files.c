@@ -47,6 +47,13 @@ static int selection_of(const struct plan *p, const struct plan_step *s, struct 
     return 0;
 }
 
+int step_files_each(const struct run *r, const struct plan_step *s, const struct tree_walker *w,
+                    struct err *e) {
+    AUTO(selection_free) struct selection sel = {0};
+    int rc = selection_of(r->plan, s, &sel, e);
+    return rc != 0 ? rc : tree_walk(r->source_root, &sel.tree, w, e);
+}
+
 // What the callbacks of files_send know.
 struct sending {
     struct step_run *s;

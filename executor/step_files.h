@@ -6,3 +6,6 @@
 
 int step_files_run(struct step_run *s, struct err *e);
 int step_files_verify(struct step_verify *v, struct err *e);
+// Every entry that the step takes, as it is at the source now.
+int step_files_each(const struct run *r, const struct plan_step *s, const struct tree_walker *w,
+                    struct err *e);
