@@ -183,9 +183,11 @@ static int open_plan(struct collisions *x, size_t i, struct command_context *con
     context->options = options;
     if (i < options->plan_configs.n)
         options->config = options->plan_configs.items[i];
-    p->name = options->words[i];
+    const char *path = options->words[i];
+    char *shown = arena_alloc(x->c->arena, 4 * strlen(path) + 1);
+    p->name = escape_into(shown, 4 * strlen(path) + 1, path, strlen(path));
     execution_init(&p->x, context);
-    int rc = execution_load(&p->x, p->name, e);
+    int rc = execution_load(&p->x, path, e);
     if (rc == 0)
         rc = ends_configure(&p->x.ends, context, NULL, e);
     if (rc == 0)
