@@ -36,8 +36,8 @@ OPTION("delete", 0, FLAG, delete, NULL, C_PLAN | C_RUN,
        "delete at the destination what earlier passes laid there and the source has no longer")
 OPTION("max-delete", 0, TEXT, max_delete, "N", C_PLAN | C_RUN,
        "delete nothing of a collection, or no files, when it would be more than N")
-OPTION("schema", 0, TEXT, schema, "FILE", C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW | C_RUN |
-           C_COLLISIONS,
+OPTION("schema", 0, TEXT, schema, "FILE",
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW | C_RUN | C_COLLISIONS,
        "another schema than the built-in one")
 OPTION("report", 0, TEXT, report, "FILE", C_PLAN,
        "write every finding of the scan there, a line of JSON each")
@@ -65,7 +65,8 @@ OPTION("work-dir", 0, TEXT, work_dir, "DIR",
        "folder of journal and dumps (default: logs/migrations/NAME in the source's data)")
 OPTION("graph", 0, FLAG, graph, NULL, C_SHOW, "the steps and what they wait for, as DOT")
 OPTION("diff", 0, TEXT, diff, "OTHER", C_SHOW, "what OTHER has that PLAN has not, and back")
-OPTION("json", 0, FLAG, json, NULL, C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION | C_COLLISIONS,
+OPTION("json", 0, FLAG, json, NULL,
+       C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION | C_COLLISIONS,
        "results as JSON, for scripts")
 OPTION("log-format", 0, TEXT, log_format, "text|json",
        C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_UNLOCK | C_CLEAN | C_AUDIT,
