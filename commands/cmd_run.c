@@ -24,14 +24,17 @@ static bool exits(const struct command_context *c) {
 
 // One of the program's commands with these options but for the words and the output.
 static int call(struct command_context *c, const struct command *command, const char *word,
-                const char *output, struct err *e) {
+                const char *output, struct command_context *after, struct err *e) {
     struct options o = *c->options;
     const char *words[] = {word};
     o.words = words;
     o.n_words = word != NULL ? 1 : 0;
     o.output = output;
     struct command_context sub = {.name = c->name, .out = c->out, .options = &o, .arena = c->arena};
-    return command->run(&sub, e);
+    int rc = command->run(&sub, e);
+    if (after != NULL)
+        *after = sub;
+    return rc;
 }
 
 static int find_plan(struct command_context *c, const char **plan, struct err *e) {
@@ -58,15 +61,19 @@ static int once(struct command_context *c, struct err *e) {
     struct err kept = {0};
     int rc = find_plan(c, &plan, e);
     if (rc == 0 && stat(plan, &st) != 0)
-        rc = call(c, &command_plan, NULL, plan, e);
+        rc = call(c, &command_plan, NULL, plan, NULL, e);
     if (rc == 0)
-        rc = call(c, &command_apply, plan, NULL, &kept);
+        rc = call(c, &command_apply, plan, NULL, NULL, &kept);
     if (rc != 0 && rc != ERR_CONFLICTS) {
         if (kept.text[0] != 0)
             *e = kept;
         return rc;
     }
-    int verified = call(c, &command_verify, plan, NULL, e);
+    struct command_context after = {0};
+    int verified = call(c, &command_verify, plan, NULL, &after, e);
+    // That a conflict was kept is what apply came to already.
+    if (verified == ERR_DIFFERS && rc == ERR_CONFLICTS && after.differ == after.kept)
+        return rc;
     return verified != 0 ? verified : rc;
 }
 

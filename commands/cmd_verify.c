@@ -2,6 +2,7 @@
 // mvimig verify: the destination against what was read from the source.
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/human.h"
 #include "commands/command.h"
@@ -14,6 +15,8 @@ static int show_difference(void *arg, const struct plan_step *s, const struct st
                            struct err *e) {
     struct command_context *c = arg;
     (void)e;
+    c->differ++;
+    c->kept += strcmp(d->what, "kept") == 0;
     if (!c->options->json) {
         out_result(c->out, "%s: %s %s: %s%s%s\n", s->id, d->object, d->id, d->what,
                    d->detail != NULL && *d->detail != 0 ? ": " : "",

@@ -2,6 +2,8 @@
 // A command: one file (commands/cmd_NAME.c), one const struct, one line in commands/table.c.
 #pragma once
 
+#include <stdint.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 #include "commands/options.h"
@@ -12,6 +14,8 @@ struct command_context {
     struct out *out;
     const struct options *options;
     struct arena *arena; // lives as long as the command
+    // Left by verify for `run`: differences, and those among them that are conflicts kept.
+    uint64_t differ, kept;
 };
 
 struct command {
