@@ -8,6 +8,7 @@
 #include "commands/command.h"
 #include "commands/ends.h"
 #include "commands/plan_file.h"
+#include "commands/show_explain.h"
 
 struct stage {
     const char *name; // "dump", "files", "restore"
@@ -130,6 +131,8 @@ static int run(struct command_context *c, struct err *e) {
         return rc;
     if (c->options->diff != NULL)
         return show_difference(c, m, p, e);
+    if (c->options->explain != NULL)
+        return show_explain(c, p, c->options->explain, e);
     if (c->options->graph) {
         AUTO_BUF struct buf dot = BUF_INIT(64 << 20);
         plan_graph(p, &dot);
@@ -149,7 +152,7 @@ static int run(struct command_context *c, struct err *e) {
 const struct command command_show = {
     .name = "show",
     .bit = C_SHOW,
-    .synopsis = "PLAN [--graph | --diff OTHER | --json]",
+    .synopsis = "PLAN [--graph | --diff OTHER | --explain STEP | --json]",
     .summary = "show a plan: what it moves, as a table, a graph, a difference or JSON",
     .min_words = 1,
     .max_words = 1,

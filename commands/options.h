@@ -30,7 +30,7 @@ enum command_bit {
 
 struct options {
     const char *config, *name, *output, *on_conflict, *schema, *report, *digest, *work_dir, *diff,
-        *log_format, *log_level, *only, *rerun, *then, *max_delete;
+        *explain, *log_format, *log_level, *only, *rerun, *then, *max_delete;
     struct scope_list users, projects, with, excludes, plan_configs;
     bool server, files_only, no_follow, no_predict, delete, fail_fast, checksum, graph, json, help,
         dry_run, watch, live, rebuild_journal, force;

@@ -6,8 +6,8 @@
 // seconds. Expanded into the parser, `-h` of each command and docs/options.md; tests/lint/tables.py
 // fails when they disagree.
 OPTION("config", 'c', TEXT, config, "FILE",
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK | C_AUDIT |
-           C_CLEAN | C_RUN | C_COLLISIONS,
+       C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
+           C_AUDIT | C_CLEAN | C_RUN | C_COLLISIONS,
        "network configuration of both ends (default: $MVI_MIG_CONFIG)")
 OPTION("plan-config", 0, LIST, plan_configs, "FILE", C_COLLISIONS,
        "network configuration of a plan; once for each, in their order")
@@ -60,8 +60,8 @@ OPTION("fail-fast", 0, FLAG, fail_fast, NULL, C_APPLY | C_RESUME,
 OPTION("checksum", 0, FLAG, checksum, NULL, C_APPLY | C_RESUME | C_VERIFY | C_RUN,
        "compare files by content, not by size and time")
 OPTION("work-dir", 0, TEXT, work_dir, "DIR",
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK | C_AUDIT |
-           C_CLEAN | C_RUN,
+       C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
+           C_AUDIT | C_CLEAN | C_RUN,
        "folder of journal and dumps (default: logs/migrations/NAME in the source's data)")
 OPTION("graph", 0, FLAG, graph, NULL, C_SHOW, "the steps and what they wait for, as DOT")
 OPTION("diff", 0, TEXT, diff, "OTHER", C_SHOW, "what OTHER has that PLAN has not, and back")

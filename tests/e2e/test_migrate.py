@@ -157,3 +157,31 @@ def test_no_secret_is_left(make_ends, mvimig, mongod):
     migration.assert_arrived()
     os.unlink(migration.config)
     mvimig.assert_no_secret_below(ends.folder)
+
+
+def test_explain_a_step(migration):
+    """Why it is there, what it does, how it stands; before, after, and when it has failed."""
+    ends = migration.ends
+
+    def explain(step, *options):
+        return migration.mvimig.run("show", migration.plan_path, "--explain", step, *options)
+
+    migration.plan().ok()
+    dataset = ends.source.db.DataSets.find_one()
+    step = "restore/DataSets/0001"
+    before = explain(step).ok().stdout
+    for line in ("asked for  by the scope --server", "reads      the file that dump/DataSets/0001",
+                 f"in collection DataSets of database {ends.destination.database} at mongodb at",
+                 "what is there stays (onConflict: keep)", f"{dataset['_id']}", "not begun",
+                 "waits for  dump/DataSets/0001, files/ (all of them)"):
+        assert line in before, before
+    assert "did you mean restore/DataSets/0001?" in explain("restore/DataSet/0001").expect(2).stderr
+    ends.destination.db.create_collection("TrainedModels", validator={"never": True})
+    migration.apply().expect(3)
+    assert "done after 1 attempt" in explain(step).ok().stdout
+    migration.plan("--server", "--on-conflict", "fail").ok()
+    clash = ends.source.db.ProjectGroups.find_one()
+    ends.destination.db.ProjectGroups.update_one({"_id": clash["_id"]}, {"$set": {"name": "x"}})
+    migration.apply().expect(3)
+    failed = explain("restore/ProjectGroups/0001", "-c", migration.config).ok().stdout
+    assert "failed after" in failed and "last error" in failed, failed
