@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/human.h"
+#include "commands/left.h"
 #include "state/report.h"
 
 static const char *column(int n, const char *const *names, const char *const *values,
@@ -80,13 +81,33 @@ static void tell_left(struct out *out, const struct outcome_left *left, const ch
         out_result(out, "%s replaced at the destination: mvimig conflicts %s\n",
                    human_count(left->replaced, n), workdir);
     if (left->rejected > 0)
-        out_result(out,
-                   "%s item(s) not moved: sqlite3 -cmd '.timeout 5000' %s/journal.db 'select * "
-                   "from problems'\n",
-                   human_count(left->rejected, n), workdir);
+        out_result(out, "%s item(s) not moved\n", human_count(left->rejected, n));
     if (left->noted > 0)
         out_result(out, "%s special or vanished file(s) left out: see the view problems\n",
                    human_count(left->noted, n));
+}
+
+// What to do now, the most pressing first.
+static void tell_next(struct execution *x, const struct walk_outcome *o,
+                      const struct outcome_left *left) {
+    struct out *out = x->c->out;
+    struct err e = {0};
+    uint64_t lines = 0;
+    char n[HUMAN_TEXT];
+    if (left_write(x, &lines, &e) != 0)
+        out_log(out, OUT_WARNING, NULL, LEFT_FILE ": %s", e.text);
+    else if (lines > 0)
+        out_result(out, "Each of the %s left over: %s/" LEFT_FILE "\n", human_count(lines, n),
+                   x->workdir);
+    if (o->failed > 0)
+        out_result(out, "Next: mend what failed, then mvimig resume %s\n", x->workdir);
+    else if (o->not_reached > 0 || o->left_out > 0)
+        out_result(out, "Next: mvimig resume %s\n", x->workdir);
+    else if (left->rejected > 0)
+        out_result(out, "Next: mend what was not moved at the source, then plan again under this "
+                        "name\n");
+    else if (left->kept > 0)
+        out_result(out, "Next: look at the conflicts: mvimig conflicts %s\n", x->workdir);
 }
 
 void outcome_tell(struct execution *x, const struct walk_outcome *o,
@@ -99,6 +120,5 @@ void outcome_tell(struct execution *x, const struct walk_outcome *o,
     else
         tell_steps(out, o, ns);
     tell_left(out, left, x->workdir);
-    if (o->failed > 0 || o->not_reached > 0 || o->left_out > 0)
-        out_result(out, "Next: mvimig resume %s\n", x->workdir);
+    tell_next(x, o, left);
 }

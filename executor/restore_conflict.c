@@ -137,7 +137,8 @@ static int remove_old(struct restore *r, struct restore_doc *d, const struct doc
     if (strcmp(digest, d->there) != 0) {
         return 0;
     }
-    rc = mongo_delete_id(r->destination, r->collection, id, &deleted, e);
+    rc = journal_fence(r->s->run->journal, e);
+    rc = rc ? rc : mongo_delete_id(r->destination, r->collection, id, &deleted, e);
     return rc ? rc : deleted;
 }
 

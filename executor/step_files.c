@@ -111,7 +111,8 @@ static int on_conflict(void *arg, const struct files_conflict *c, struct err *e)
                                      .source_digest = c->source_digest,
                                      .destination_digest = c->destination_digest,
                                      .detail = ""};
-    return step_conflict(x->s, &record, e);
+    int rc = strcmp(c->decision, "replaced") == 0 ? journal_fence(x->s->run->journal, e) : 0;
+    return rc != 0 ? rc : step_conflict(x->s, &record, e);
 }
 
 static int on_problem(void *arg, const char *path, const char *class, const char *detail,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is run and what is passed over: --dry-run, --only, --rerun, --max-duration, --lock-timeout."""
+import json
 import os
 import time
 
@@ -108,3 +109,37 @@ def test_every_decision_has_a_line(migration):
     told = migration.apply("--log-level", "debug").ok().stderr
     for name, _, _ in steps(migration):
         assert f"{name}: pass over: done before" in told
+
+
+def left(migration):
+    try:
+        with open(os.path.join(migration.work_dir, "left.ndjson"), encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
+    except FileNotFoundError:
+        return None
+
+
+def test_report_of_what_is_left(migration):
+    ends = migration.ends
+    dataset = ends.source.db["DataSets"].find_one()
+    ends.destination.db["DataSets"].insert_one({**dataset, "name": "somebody else's"})
+    ends.destination.db.command("collMod", "TrainedModels", validator={"name": "no such"})
+    stopped = migration.apply("--only", "dump/").ok()
+    rows = left(migration)
+    assert {r["type"] for r in rows} == {"not reached"} and f"{len(rows)} left over" in stopped.stdout
+    assert [r["step"] for r in rows] == [n for n, state, _ in steps(migration) if state != "done"]
+    ended = migration.apply().expect(3)
+    rows = left(migration)
+    models = list(ends.source.db["TrainedModels"].find())
+    assert sorted(r["object_id"] for r in rows if r["type"] == "rejected"
+                  and r["object"] == "TrainedModels") == sorted(f'"{m["_id"]}"' for m in models)
+    kept = [r for r in rows if r["type"] == "kept"]
+    assert [r["object_id"] for r in kept] == [f'"{dataset["_id"]}"']
+    assert "Next: " in ended.stdout and "left.ndjson" in ended.stdout
+
+
+def test_nothing_left_is_no_file(migration):
+    migration.apply("--only", "dump/").ok()
+    assert left(migration)
+    migration.apply().ok()
+    assert left(migration) is None
