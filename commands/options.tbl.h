@@ -65,6 +65,8 @@ OPTION("work-dir", 0, TEXT, work_dir, "DIR",
        "folder of journal and dumps (default: logs/migrations/NAME in the source's data)")
 OPTION("graph", 0, FLAG, graph, NULL, C_SHOW, "the steps and what they wait for, as DOT")
 OPTION("diff", 0, TEXT, diff, "OTHER", C_SHOW, "what OTHER has that PLAN has not, and back")
+OPTION("explain", 0, TEXT, explain, "STEP", C_SHOW,
+       "why this step is there, what it reads and writes, and how it stands")
 OPTION("json", 0, FLAG, json, NULL,
        C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION | C_COLLISIONS,
        "results as JSON, for scripts")
