@@ -176,8 +176,7 @@ def test_explain_a_step(migration):
                  "waits for  dump/DataSets/0001, files/ (all of them)"):
         assert line in before, before
     assert "did you mean restore/DataSets/0001?" in explain("restore/DataSet/0001").expect(2).stderr
-    ends.destination.db.create_collection("TrainedModels", validator={"never": True})
-    migration.apply().expect(3)
+    migration.apply().ok()
     assert "done after 1 attempt" in explain(step).ok().stdout
     migration.plan("--server", "--on-conflict", "fail").ok()
     clash = ends.source.db.ProjectGroups.find_one()
