@@ -204,3 +204,55 @@ def test_a_delete_without_a_base_is_refused(first):
         f.write(text)
     refused = first.apply().expect(6)
     assert "names no base" in refused.stderr
+
+
+def test_files_first_then_all(ends, mvimig):
+    """Files long before; then 20 objects change at the source and 5 at the destination; then
+    everything, with deletions."""
+    ends.fill()
+    source, destination = ends.source, ends.destination
+    early = Migration(ends, mvimig, "early")
+    early.plan("--server", "--files-only").ok()
+    early.apply().ok()
+    assert oracle.documents(destination.db) == early.documents_before
+    files = owned_files(source)
+    assert len(files) >= 30
+    changed, gone, theirs, both = files[0:7], files[7:14], files[14:16], files[16:18]
+    folder = os.path.dirname(files[0])
+    added = [f"{folder}/added-{n}.jpg" for n in range(6)]
+    for path in changed + added + both[:1]:
+        write(source, path, f"newer {path}")
+    for path in gone + both[1:]:
+        os.unlink(os.path.join(source.data_dir, path))
+    for path in theirs + both:
+        write(destination, path, f"theirs {path}")
+    write(destination, f"{folder}/theirs-alone.jpg", "theirs")
+    late = Migration(ends, mvimig, "late")
+    assert "base: [early]" in open_plan(late, "--server", "--delete")
+    late.apply().expect(4)
+    for path in changed + added:
+        assert read(destination, path) == f"newer {path}".encode()
+    for path in gone:
+        assert read(destination, path) is None
+    for path in theirs + both:
+        assert read(destination, path) == f"theirs {path}".encode()
+    assert read(destination, f"{folder}/theirs-alone.jpg") == b"theirs"
+    touched = set(changed + added + gone + theirs + both + [f"{folder}/theirs-alone.jpg"])
+    now, then = oracle.tree(destination.data_dir), oracle.tree(source.data_dir)
+    for path, entry in then.items():
+        if entry.type == "file" and os.fsdecode(path) not in touched:
+            assert now[path].sha256 == entry.sha256
+    rows = late.ask("select object_id, class, decision from conflict where object = 'file'")
+    assert sorted(rows) == sorted(
+        [(p, "updated", "replaced") for p in changed]
+        + [(p, "gone-at-source", "deleted") for p in gone]
+        + [(p, "file-different", "kept") for p in theirs + both[:1]]
+        + [(p, "gone-at-source", "kept") for p in both[1:]])
+    oracle.check(oracle.document_differences(
+        oracle.migrated(oracle.documents(source.db), late.documents_before),
+        oracle.documents(destination.db), id_to_front=True))
+    # Once more: nothing is left to do.
+    open_plan(late, "--server", "--delete")
+    late.apply().expect(4)
+    assert late.ask("select count(*) from conflict c join step s on s.id = c.step where"
+                    " s.pass = 2 and decision <> 'kept'") == [(0,)]
