@@ -17,6 +17,7 @@
 #include "commands/migration_dir.h"
 #include "commands/plan_file.h"
 #include "compiler/compile.h"
+#include "plans/params.h"
 #include "scan/scan.h"
 
 struct planning {
@@ -150,8 +151,6 @@ static int run_scan(struct planning *p, struct err *e) {
         return err_sys(e, ERR_USAGE, errno, "--report %s cannot be written", report);
     int rc = scan(&so, &p->inventory, e);
     out_progress_end(p->c->out);
-    if (p->report != NULL && fclose(STEAL(p->report)) != 0 && rc == 0)
-        return err_sys(e, ERR_IO, errno, "--report %s cannot be written", report);
     return rc;
 }
 
@@ -210,6 +209,35 @@ int plan_name_from_options(struct command_context *c, const char **out, struct e
     return 0;
 }
 
+// As far as the scan has compared: files are not, so that each step with files counts as work.
+static bool is_work(const struct plan *plan, const struct inventory *inv) {
+    for (size_t i = 0; i < plan->n_steps; i++) {
+        const struct plan_step *s = &plan->steps[i];
+        bool no_files = plan_is_file_step(s) && s->expect.any && s->expect.files == 0;
+        if (s->kind == KIND_RESTORE || no_files)
+            continue;
+        size_t collection =
+            s->kind == KIND_DUMP ? model_index(inv->model, s->collection) : (size_t)-1;
+        if (collection == (size_t)-1 || inv->forecast == NULL)
+            return true;
+        const struct inv_forecast *f = &inv->forecast[collection];
+        if (!f->made || f->fresh + f->unfixed + f->different + f->clash > 0)
+            return true;
+    }
+    return false;
+}
+
+static void write_compiled(void *arg, const struct inv_finding *f) {
+    write_finding(arg, f);
+}
+
+// Scan and compiler have written into it.
+static int close_report(struct planning *p, struct err *e) {
+    if (p->report != NULL && fclose(STEAL(p->report)) != 0)
+        return err_sys(e, ERR_IO, errno, "--report %s cannot be written", p->c->options->report);
+    return 0;
+}
+
 static int make_plan(struct planning *p, struct err *e) {
     struct command_context *c = p->c;
     AUTO_PLAN struct plan *plan = NULL;
@@ -230,12 +258,19 @@ static int make_plan(struct planning *p, struct err *e) {
     struct compile_options co = {.name = p->name,
                                  .pass = p->pass,
                                  .delete = c->options->delete,
-                                 .max_delete = c->options->max_delete};
+                                 .max_delete = c->options->max_delete,
+                                 .finding = write_compiled,
+                                 .arg = p};
     if (rc == 0)
         rc = bases_find(c, p->workdir, p->inventory, &co, e);
     if (rc == 0)
         rc = compile(&p->resolved, p->inventory, &co, &plan, e);
-    return rc != 0 ? rc : deliver(p, plan, e);
+    if (rc == 0)
+        rc = close_report(p, e);
+    if (rc == 0)
+        rc = deliver(p, plan, e);
+    // The code of usage without a text: an outcome, whose status is 2.
+    return rc == 0 && c->options->detailed_exitcode && is_work(plan, p->inventory) ? ERR_USAGE : rc;
 }
 
 static int run(struct command_context *c, struct err *e) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // mvimig show: a plan for people, as a graph, as a difference, as JSON.
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include "commands/ends.h"
 #include "commands/plan_file.h"
 #include "commands/show_explain.h"
+#include "commands/show_json.h"
 
 struct stage {
     const char *name; // "dump", "files", "restore"
@@ -59,54 +59,6 @@ static void show_table(struct out *o, const struct plan *p, const struct stages 
     buf_printf(&b, "\nPlan %s, pass %d: %s -> %s\n%zu steps, %zu sets\nDigest sha256:%s\n", p->name,
                p->pass, p->source.server, p->destination.server, p->n_steps, p->n_sets, p->digest);
     out_result_text(o, buf_str(&b));
-}
-
-static json_t *json_needs(const struct plan_step *s) {
-    json_t *needs = json_array();
-    for (size_t i = 0; i < s->n_needs; i++)
-        json_array_append_new(needs, json_string(s->needs[i]));
-    return needs;
-}
-
-static json_t *json_step(const struct plan_step *s) {
-    json_t *j = json_pack("{ss ss ss so}", "id", s->id, "kind", plan_kinds[s->kind].name, "hash",
-                          s->hash_text, "needs", json_needs(s));
-    const struct {
-        const char *key, *value;
-    } texts[] = {{"under", s->under}, {"set", s->set},
-                 {"name", s->name},   {"collection", s->collection},
-                 {"by", s->by},       {"from_id", s->from_id},
-                 {"to_id", s->to_id}, {"orphansOf", s->orphans_of},
-                 {"from", s->from}};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (texts[i].value != NULL)
-            json_object_set_new(j, texts[i].key, json_string(texts[i].value));
-    if (s->expect.any)
-        json_object_set_new(j, "expect",
-                            json_pack("{sI sI sI}", "files", (json_int_t)s->expect.files,
-                                      "documents", (json_int_t)s->expect.documents, "bytes",
-                                      (json_int_t)s->expect.bytes));
-    return j;
-}
-
-static void show_json(struct out *o, const struct plan *p) {
-    json_t *steps = json_array(), *sets = json_object();
-    for (size_t i = 0; i < p->n_steps; i++)
-        json_array_append_new(steps, json_step(&p->steps[i]));
-    for (size_t i = 0; i < p->n_sets; i++) {
-        json_t *ids = json_array();
-        for (size_t j = 0; j < p->sets[i].n; j++)
-            json_array_append_new(ids, json_string(p->sets[i].ids[j]));
-        json_object_set_new(sets, p->sets[i].name, ids);
-    }
-    json_t *all =
-        json_pack("{si ss si ss s{ss ss ss} s{ss ss ss} so so}", "mvimig", 1, "name", p->name,
-                  "pass", p->pass, "digest", p->digest, "source", "server", p->source.server,
-                  "database", p->source.database, "root", p->source.root, "destination", "server",
-                  p->destination.server, "database", p->destination.database, "root",
-                  p->destination.root, "sets", sets, "steps", steps);
-    MUST(all != NULL);
-    out_json(o, all, false);
 }
 
 static int show_difference(struct command_context *c, const struct model *m, const struct plan *p,

@@ -75,6 +75,14 @@ static int check_words(const struct command *c, const struct options *o, struct 
     return 0;
 }
 
+// With --detailed-exitcode the status 2 says that there is work; bad usage is 1 then.
+static int detailed(int rc, int argc, char *const *argv, struct err *e) {
+    for (int i = 1; rc == ERR_USAGE && e->text[0] != 0 && i < argc; i++)
+        if (strcmp(argv[i], "--detailed-exitcode") == 0)
+            rc = e->code = ERR_FAILED;
+    return rc;
+}
+
 static int run_command(struct out *o, const struct command *c, int argc, char *const *argv,
                        struct err *e) {
     AUTO_ARENA struct arena *a = arena_new();
@@ -106,7 +114,7 @@ static int dispatch(struct out *o, int argc, char *const *argv, struct err *e) {
     const struct command *c = command_find(name);
     if (c == NULL)
         return unknown_command(name, e);
-    return run_command(o, c, argc - 1, argv + 1, e);
+    return detailed(run_command(o, c, argc - 1, argv + 1, e), argc, argv, e);
 }
 
 int command_main(int argc, char *const *argv) {

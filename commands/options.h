@@ -32,8 +32,8 @@ struct options {
     const char *config, *name, *output, *on_conflict, *schema, *report, *digest, *work_dir, *diff,
         *explain, *log_format, *log_level, *only, *rerun, *then, *max_delete;
     struct scope_list users, projects, with, excludes, plan_configs;
-    bool server, files_only, no_follow, no_predict, delete, fail_fast, checksum, graph, json, help,
-        dry_run, watch, live, rebuild_journal, force;
+    bool server, detailed_exitcode, files_only, no_follow, no_predict, delete, fail_fast, checksum,
+        graph, json, help, dry_run, watch, live, rebuild_journal, force;
     long jobs;                       // 0: not given
     long max_duration, lock_timeout; // seconds; 0: not given
     const char **words;              // what is no option: PLAN, NAME

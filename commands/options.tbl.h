@@ -67,6 +67,8 @@ OPTION("graph", 0, FLAG, graph, NULL, C_SHOW, "the steps and what they wait for,
 OPTION("diff", 0, TEXT, diff, "OTHER", C_SHOW, "what OTHER has that PLAN has not, and back")
 OPTION("explain", 0, TEXT, explain, "STEP", C_SHOW,
        "why this step is there, what it reads and writes, and how it stands")
+OPTION("detailed-exitcode", 0, FLAG, detailed_exitcode, NULL, C_PLAN,
+       "end with 0 when there is nothing to move, 2 when there is, 1 for bad usage")
 OPTION("json", 0, FLAG, json, NULL,
        C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION | C_COLLISIONS,
        "results as JSON, for scripts")

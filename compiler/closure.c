@@ -115,6 +115,15 @@ static void follow(struct selecting *s) {
     }
 }
 
+void report_finding(const struct compiling *c, enum inv_finding_kind kind, const char *collection,
+                    const char *id, const char *detail) {
+    const struct inv_finding f = {kind, collection, id, detail};
+    inventory_add_finding(c->inv, kind, collection, id, detail);
+    if (c->options->finding != NULL) {
+        c->options->finding(c->options->arg, &f);
+    }
+}
+
 static void report_left_behind(struct selecting *s, const struct inv_object *o) {
     struct inventory *inv = s->c->inv;
     for (size_t r = 0; r < o->n_refs; r++) {
@@ -126,8 +135,8 @@ static void report_left_behind(struct selecting *s, const struct inv_object *o) 
         const char *detail = arena_printf(
             s->c->scratch, "%s %s%s%s", s->c->m->collections[o->refs[r].collection].name,
             o->refs[r].id, owner != NULL ? ", owner " : "", owner != NULL ? owner : "");
-        inventory_add_finding(inv, FINDING_LEFT_BEHIND, s->c->m->collections[o->collection].name,
-                              o->id, detail);
+        report_finding(s->c, FINDING_LEFT_BEHIND, s->c->m->collections[o->collection].name, o->id,
+                       detail);
     }
 }
 
@@ -138,8 +147,8 @@ static void drop_unplannable(struct compiling *c) {
             c->closure.in[i] = false;
             // With all of a server they go along in the ranges, without a line of their own.
             if (!c->scope->server) {
-                inventory_add_finding(c->inv, FINDING_NO_STRING_ID,
-                                      c->m->collections[o->collection].name, o->id, "");
+                report_finding(c, FINDING_NO_STRING_ID, c->m->collections[o->collection].name,
+                               o->id, "");
             }
         }
     }

@@ -29,6 +29,9 @@ struct compile_options {
     size_t n_base;
     bool delete;            // what the base has laid and the source has no longer
     const char *max_delete; // decimal; NULL: any number
+    // Every finding that depends on the scope, as it is put into the inventory; may be NULL.
+    void (*finding)(void *arg, const struct inv_finding *f);
+    void *arg;
 };
 
 // The plan is validated with the rules of the inventory's schema. It borrows texts of the scope,

@@ -62,6 +62,10 @@ bool scope_has(const struct scope_list *list, const char *item);
 // --- closure.c
 void closure_make(struct compiling *c);
 
+// A finding that depends on the scope: into the inventory, and told to the caller.
+void report_finding(const struct compiling *c, enum inv_finding_kind kind, const char *collection,
+                    const char *id, const char *detail);
+
 // --- names.c
 // One component of a name: letters, digits and "._@+-" as they are, other bytes as %XX; "shared"
 // for NULL, so that an owner of that name is written otherwise. Long ones end in a hash.

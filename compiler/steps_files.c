@@ -120,7 +120,7 @@ static void undocumented_steps(struct compiling *c, const struct inv_dir *d,
         if (is_utf8(t->name)) {
             entries[n++] = (struct named_entry){t->name, NULL, t->count};
         } else {
-            inventory_add_finding(c->inv, FINDING_NOT_UTF8, "", path, "");
+            report_finding(c, FINDING_NOT_UTF8, "", path, "");
         }
     }
     entry_steps(c, "undocumented", d->path, entries, n);

@@ -17,7 +17,8 @@ def owned_files(end, owner=None):
             path = os.path.join(directory, name)
             relative = os.path.relpath(path, end.data_dir)
             if "/datasets/" in relative and not os.path.islink(path) and os.path.isfile(path) \
-                    and os.stat(path).st_nlink == 1 and relative.isprintable():
+                    and os.stat(path).st_nlink == 1 and relative.isprintable() \
+                    and "\\" not in relative:
                 found.append(relative)
     return sorted(found)
 
