@@ -29,9 +29,9 @@ struct command {
     int (*run)(struct command_context *c, struct err *e);
 };
 
-extern const struct command command_plan, command_show, command_apply, command_resume,
-    command_status, command_verify, command_conflicts, command_version, command_unlock,
-    command_audit, command_clean, command_run, command_receive, command_collisions;
+extern const struct command command_completion, command_plan, command_show, command_apply,
+    command_resume, command_status, command_verify, command_conflicts, command_version,
+    command_unlock, command_audit, command_clean, command_run, command_receive, command_collisions;
 
 const struct command *command_find(const char *name);
 // All of them, NULL at the end.

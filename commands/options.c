@@ -189,3 +189,19 @@ void options_help(unsigned command, struct buf *out) {
         buf_free(&b);
     }
 }
+
+bool options_next(unsigned command, size_t *i, struct option_view *out) {
+    while (*i < N_ROWS && (rows[*i].commands & command) == 0)
+        ++*i;
+    if (*i == N_ROWS)
+        return false;
+    const struct option_row *row = &rows[(*i)++];
+    *out = (struct option_view){.name = row->name,
+                                .argument = row->argument,
+                                .help = row->help,
+                                .letter = row->letter,
+                                .needs_value = row->kind != FLAG && row->kind != MAYBE,
+                                .may_have_value = row->kind == MAYBE,
+                                .repeats = row->kind == LIST};
+    return true;
+}

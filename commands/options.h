@@ -25,6 +25,7 @@ enum command_bit {
     C_VERIFY = 1 << 5,
     C_CONFLICTS = 1 << 6,
     C_VERSION = 1 << 7,
+    C_COMPLETION = 1 << 20,
     C_ALL = ~0,
 };
 
@@ -47,3 +48,12 @@ int options_parse(int argc, char *const *argv, unsigned command, struct arena *a
 
 // The options of a command, a line or two each, for its help.
 void options_help(unsigned command, struct buf *out);
+
+// An option as others show it. `argument` is NULL when it takes none.
+struct option_view {
+    const char *name, *argument, *help;
+    char letter; // 0: none
+    bool needs_value, may_have_value, repeats;
+};
+// The next option of a command at or behind *i, which starts at 0; false when there is no more.
+bool options_next(unsigned command, size_t *i, struct option_view *out);

@@ -3,7 +3,7 @@
 """Options, commands, step kinds and exit codes agree with the documents and with the help.
 
 The tables in the code are the truth: docs/options.md and docs/exit-codes.md hold what they expand
-to between markers (`--write` brings them up to date), and, where the program is built, the help of
+to between markers, docs/man one page for each command (`--write` brings them up to date), and, where the program is built, the help of
 every command lists just its options.
 """
 import os
@@ -89,6 +89,81 @@ def codes_page(root):
     return "\n".join(lines) + "\n"
 
 
+def roff(text):
+    """Text that roff takes as it is; a line never begins with a request."""
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return "\\&" + text if text.startswith((".", "'")) else text
+
+
+def man_codes(root):
+    lines = [".SH EXIT STATUS"]
+    for status, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", codes_page(root), re.M):
+        lines += [".TP", f".B {status}", roff(meaning)]
+    return lines
+
+
+def man_head(name, summary):
+    return ['.\\" SPDX-License-Identifier: Apache-2.0',
+            '.\\" Made from the tables of the program by tests/lint/tables.py --write.',
+            f'.TH {roff(name.upper())} 1 "" "" "mvimig"', ".SH NAME",
+            f"{roff(name)} \\- {roff(summary)}", ".SH SYNOPSIS"]
+
+
+def man_of_command(root, c, others):
+    name = "mvimig-" + c["name"]
+    lines = man_head(name, c["summary"])
+    lines += [f".B mvimig {roff(c['name'])}", roff(c["synopsis"]), ".SH OPTIONS"]
+    for o in options(root):
+        if knows(o, c):
+            short = f"-{o['letter']}, " if o["letter"] else ""
+            lines += [".TP", roff(f"{short}--{o['name']} {o['argument']}".rstrip()),
+                      roff(o["help"])]
+    lines += man_codes(root)
+    see = ["mvimig"] + ["mvimig-" + o["name"] for o in others if o["name"] != c["name"]]
+    return lines + [".SH SEE ALSO", *(f".BR {roff(n)} (1){',' if n != see[-1] else ''}" for n in see)]
+
+
+def man_of_all(root, known):
+    lines = man_head("mvimig", "move Maximo Visual Inspection into OpenShift")
+    lines += [".B mvimig", "COMMAND [OPTIONS]", ".SH DESCRIPTION",
+              "Moves IBM Maximo Visual Inspection from a standalone server into OpenShift, with every",
+              "ID preserved.", ".B mvimig plan",
+              "looks at both ends and writes down everything that will happen; a person reads and",
+              "edits that file;", ".B mvimig apply", "does what it says.", ".B mvimig resume",
+              "goes on after anything that stopped it.", ".SH COMMANDS"]
+    for c in known:
+        lines += [".TP", f".BR mvimig\\-{roff(c['name'])} (1)", roff(c["summary"])]
+    lines += [".SH ENVIRONMENT", ".TP", ".B MVI_MIG_CONFIG",
+              "network configuration, when there is no", roff("--config"), ".TP",
+              ".B MIGMGR_MOUNTPOINT", "data directory of the source, when the configuration has none",
+              ".TP", ".B NO_COLOR", "when set, nothing is coloured"]
+    return lines + man_codes(root)
+
+
+def man_pages(root):
+    """{file name below docs/man: text}"""
+    known = commands(root)
+    pages = {"mvimig.1": man_of_all(root, known)}
+    for c in known:
+        pages[f"mvimig-{c['name']}.1"] = man_of_command(root, c, known)
+    return {name: "\n".join(lines) + "\n" for name, lines in pages.items()}
+
+
+def check_man(root, write):
+    folder, wanted = os.path.join(root, "docs/man"), man_pages(root)
+    os.makedirs(folder, exist_ok=True)
+    there = {name: read(folder, name) for name in os.listdir(folder)}
+    if write:
+        for name in set(there) - set(wanted):
+            os.remove(os.path.join(folder, name))
+        for name, text in wanted.items():
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+                f.write(text)
+        return []
+    return [f"docs/man/{name}:1: is not what the tables say; run tests/lint/tables.py --write"
+            for name in sorted(set(there) | set(wanted)) if there.get(name) != wanted.get(name)]
+
+
 PAGES = {"docs/options.md": options_page, "docs/exit-codes.md": codes_page}
 BEGIN, END = "<!-- table -->\n", "<!-- /table -->\n"
 
@@ -144,13 +219,20 @@ def self_test():
             f.write('OPTION("never", 0, FLAG, help, NULL, C_PLAN, "nothing")\n')
         if not check_pages(scratch, False):
             raise SystemExit("an option without a document was not noticed")
+        check_man(scratch, True)
+        if check_man(scratch, False):
+            raise SystemExit("manual pages are not what was just written")
+        os.remove(os.path.join(scratch, "docs/man/mvimig-plan.1"))
+        if len(check_man(scratch, False)) != 1:
+            raise SystemExit("a missing manual page was not noticed")
     return 0
 
 
 def main():
     if "--self-test" in sys.argv:
         return self_test()
-    bad = check_pages(ROOT, "--write" in sys.argv)
+    write = "--write" in sys.argv
+    bad = check_pages(ROOT, write) + check_man(ROOT, write)
     program = os.environ.get("MVIMIG_BIN", os.path.join(os.getcwd(), "mvimig"))
     if os.access(program, os.X_OK):
         bad += check_help(ROOT, program)
