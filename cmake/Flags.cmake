@@ -22,6 +22,11 @@ if(MVIMIG_SANITIZE)
   add_link_options("-fsanitize=${MVIMIG_SANITIZE}")
 endif()
 
+if(MVIMIG_FUZZ)
+  # Everything tells the fuzzer where it has been; its main is linked by cmake/Fuzz.cmake.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 function(mvimig_try_compile_flags)
   foreach(flag IN LISTS ARGN)
     string(MAKE_C_IDENTIFIER "have${flag}" var)

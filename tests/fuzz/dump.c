@@ -8,6 +8,7 @@
 //     ./dump -max_len=65536 CORPUS tests/fuzz/dump_corpus
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,12 +20,20 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static char folder_name[] = "/dev/shm/mvimig-fuzz-XXXXXX";
+
+static void remove_folder(void) {
+    char file[sizeof folder_name + sizeof "/dump"];
+    snprintf(file, sizeof file, "%s/dump", folder_name);
+    unlink(file);
+    rmdir(folder_name);
+}
+
 static int folder(void) {
     static int fd = -1;
     if (fd < 0) {
-        char name[] = "/dev/shm/mvimig-fuzz-XXXXXX";
-        MUST(mkdtemp(name) != NULL);
-        fd = open(name, O_RDONLY | O_DIRECTORY);
+        MUST(mkdtemp(folder_name) != NULL && atexit(remove_folder) == 0);
+        fd = open(folder_name, O_RDONLY | O_DIRECTORY);
         MUST(fd >= 0);
     }
     return fd;

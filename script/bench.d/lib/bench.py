@@ -17,7 +17,6 @@ import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 SHARE = float(os.environ.get("MVIMIG_BENCH_SHARE", "1"))
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def use_venv():
@@ -57,26 +56,34 @@ def _parents():
     return parents
 
 
+def _status(pid, key):
+    """Bytes of a line of /proc/PID/status; 0 when the process has ended meanwhile."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as f:
+            for line in f:
+                if line.startswith(key):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
 def tree_memory(pid):
-    """Bytes resident in pid and its descendants now; what they share counts for each."""
+    """Bytes resident in pid and its descendants now (what they share counts for each), or the
+    highest that one of them has had since it began, whichever is more."""
     parents = _parents()
     family, grown = {pid}, True
     while grown:
         more = {child for child, parent in parents.items() if parent in family} - family
         family |= more
         grown = bool(more)
-    total = 0
-    for member in family:
-        try:
-            with open(f"/proc/{member}/statm", "rb") as f:
-                total += int(f.read().split()[1]) * PAGE
-        except OSError:
-            pass
-    return total
+    return max(sum(_status(member, "VmRSS:") for member in family),
+               max(_status(member, "VmHWM:") for member in family))
 
 
 class Peak(threading.Thread):
-    """Looks at a tree of processes twenty times a second."""
+    """Looks at a tree of processes until it is stopped: a hundred times in the first second, then
+    twenty times a second."""
 
     def __init__(self, pid):
         super().__init__(daemon=True)
@@ -84,13 +91,16 @@ class Peak(threading.Thread):
         self.start()
 
     def run(self):
-        while not self.over.wait(0.05):
+        looks = 0
+        while not self.over.wait(0.01 if looks < 100 else 0.05):
             self.bytes = max(self.bytes, tree_memory(self.pid))
+            looks += 1
 
 
 def measured(arguments, expected=(0,), **options):
     """Figures of one run to its end. CPU is of the program and of all children it waited for;
-    memory is the most of one process as the kernel counted it, or of all together as seen."""
+    memory is the most that was seen. The kernel's own ru_maxrss would begin with the size of this
+    Python, from which the program was forked."""
     options.setdefault("stdout", subprocess.DEVNULL)
     began = time.monotonic()
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, **options)
@@ -109,7 +119,7 @@ def measured(arguments, expected=(0,), **options):
         text = b"".join(said).decode(errors="replace")[-2000:]
         sys.exit(f"{arguments[0]}: status {process.returncode}: {text}")
     return {"seconds": seconds, "cpu_s": usage.ru_utime + usage.ru_stime,
-            "peak_mb": max(peak.bytes, usage.ru_maxrss * 1024) / 1e6}
+            "peak_mb": peak.bytes / 1e6}
 
 
 def in_turns(runs, times, before=None):

@@ -8,7 +8,7 @@ FIGURES = ("seconds", "cpu_s", "peak_mb")
 
 
 def number(value):
-    return "" if value is None else f"{value:g}"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def told(values):
@@ -37,8 +37,10 @@ def table(path):
         for line in f:
             name, _, text = line.partition("\t")
             rows += lines_of(name, json.loads(text))
-    widths = [max(len(r[i]) for r in rows) for i in range(len(HEAD))]
-    rows.insert(1, ["-" * w for w in widths])
+    rows.insert(1, ["---"] * len(HEAD))
+    # A bar within a cell would begin the next one.
+    rows = [[cell.replace("|", "\\|") for cell in r] for r in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(r, widths)) + " |" for r in rows)
 
 
