@@ -47,3 +47,16 @@ void clock_format(int64_t wall_ns, char out[CLOCK_TEXT]) {
     size_t n = strftime(out, CLOCK_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(out + n, CLOCK_TEXT - n, ".%03dZ", (int)(ms - s * 1000));
 }
+
+void clock_cond_init(pthread_cond_t *c) {
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    MUST(pthread_cond_init(c, &monotonic) == 0);
+    pthread_condattr_destroy(&monotonic);
+}
+
+struct timespec clock_mono_after(int64_t ns) {
+    int64_t at = clock_mono_ns() + ns;
+    return (struct timespec){.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
+}

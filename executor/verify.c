@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/stop.h"
 #include "executor/attempt.h"
 
@@ -78,9 +79,7 @@ static void *worker(void *arg) {
 static void tick_until_done(struct verify *v) {
     pthread_mutex_lock(&v->lock);
     while (v->workers > 0) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
+        struct timespec until = clock_mono_after(INT64_C(1000000000));
         pthread_cond_timedwait(&v->change, &v->lock, &until);
         if (v->workers > 0 && v->job->tick != NULL)
             v->job->tick(v->job->tick_arg);
@@ -99,7 +98,7 @@ int verify_steps(const struct verify_job *job, struct verify_outcome *out, struc
     v.known = known;
     MUST(job->run->jobs >= 1 && job->run->jobs <= 64);
     pthread_mutex_init(&v.lock, NULL);
-    pthread_cond_init(&v.change, NULL);
+    clock_cond_init(&v.change);
     for (int i = 0; i < job->run->jobs; i++)
         MUST(pthread_create(&threads[i], NULL, worker, &v) == 0);
     tick_until_done(&v);

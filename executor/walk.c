@@ -242,11 +242,7 @@ static void *worker(void *arg) {
 static void tick_until_done(struct walk *w, void (*tick)(void *arg), void *arg) {
     pthread_mutex_lock(&w->lock);
     while (w->workers > 0) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += TICK_NS;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        struct timespec until = clock_mono_after(TICK_NS);
         while (w->workers > 0 && pthread_cond_timedwait(&w->change, &w->lock, &until) == 0) {
         }
         if (w->run->deadline_mono_ns > 0 && clock_mono_ns() >= w->run->deadline_mono_ns)
@@ -301,7 +297,7 @@ static int outcome_code(struct walk *w, struct err *e) {
 static void run_workers(struct walk *w, void (*tick)(void *arg), void *arg) {
     pthread_t threads[64];
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->change, NULL);
+    clock_cond_init(&w->change);
     for (int i = 0; i < w->workers_max; i++)
         MUST(pthread_create(&threads[i], NULL, worker, w) == 0);
     tick_until_done(w, tick, arg);
