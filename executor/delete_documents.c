@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/stop.h"
 #include "base/strtab.h"
 #include "executor/base.h"
@@ -184,6 +185,7 @@ static int delete_one(struct deletion *d, const struct wanted *w, struct err *e)
     rc = journal_fence(d->s->run->journal, e);
     rc = rc != 0 ? rc : mongo_delete_id(d->destination, d->collection, &id, &deleted, e);
     d->s->result.sent += rc == 0 && deleted > 0;
+    (void)FAULT("delete.deleted");
     return rc;
 }
 
@@ -204,6 +206,7 @@ static int delete_some(struct deletion *d, struct wanted *w, size_t n, struct er
             }
         }
     }
+    (void)FAULT("delete.intended");
     for (size_t i = 0; rc == 0 && i < n; i++) {
         rc = w[i].deletes ? delete_one(d, &w[i], e) : 0;
     }

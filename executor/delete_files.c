@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/escape.h"
+#include "base/fault.h"
 #include "base/stop.h"
 #include "base/strtab.h"
 #include "executor/base.h"
@@ -168,7 +169,9 @@ static int delete_items(struct deletion *d, struct files_delete_item *items, siz
     d->items = items;
     d->n_items = n;
     rc = rc == 0 ? journal_fence(d->s->run->journal, e) : rc;
+    (void)FAULT("delete.files-intended");
     rc = rc == 0 ? ask(d, true, e) : rc;
+    (void)FAULT("delete.files-deleted");
     for (size_t i = 0; rc == 0 && i < d->told; i++) {
         d->deleted += d->outcomes[i] == FILES_DELETE_AS_LAID;
     }

@@ -159,6 +159,7 @@ def test_a_dataset_goes_with_all_it_has(first):
     shutil.rmtree(os.path.join(source.data_dir, owner, "datasets", dataset))
     first.plan("--server", "--delete").ok()
     first.apply().ok()
+    first.verify().ok()
     assert destination.db.DataSets.find_one({"_id": dataset}) is None
     assert children
     for c in children:
@@ -257,3 +258,22 @@ def test_files_first_then_all(ends, mvimig):
     late.apply().expect(4)
     assert late.ask("select count(*) from conflict c join step s on s.id = c.step where"
                     " s.pass = 2 and decision <> 'kept'") == [(0,)]
+
+
+@pytest.mark.parametrize("moment", [
+    "delete.intended:kill:1", "delete.deleted:kill:2", "delete.files-intended:kill:1",
+    "delete.files-deleted:kill:1"])
+def test_killed_while_deleting(first, moment):
+    source, destination = first.ends.source, first.ends.destination
+    gone = [g["_id"] for g in documents_of(source, "DataSetFiles", 4)]
+    source.db.DataSetFiles.delete_many({"_id": {"$in": gone}})
+    files = owned_files(source)[:3]
+    for path in files:
+        os.unlink(os.path.join(source.data_dir, path))
+    first.plan("--server", "--delete").ok()
+    assert first.start_apply(env={"MVIMIG_FAULT": moment}).wait().rc == -9, "did not fire"
+    first.resume().ok()
+    assert destination.db.DataSetFiles.count_documents({"_id": {"$in": gone}}) == 0
+    assert [read(destination, path) for path in files] == [None] * 3
+    rows = first.ask("select object, object_id from conflicts where decision = 'deleted'")
+    assert len(rows) == len(set(rows)) == 7
