@@ -84,7 +84,8 @@ struct step_result {
     uint64_t rejected;
     char digest[HASH_HEX]; // of the step's own product (dump file, manifest); "" when none
 };
-// `error` NULL: done. Otherwise failed with that text; `r` may then be NULL. The result covers the
+// `error` NULL: done. Otherwise failed with that text, or, when it is that a stop was asked for
+// (base/stop.h), interrupted and pending again; `r` may then be NULL. The result covers the
 // whole step, batches of earlier attempts included: the step's row gets it as it is, the attempt's
 // row what is left of it after those batches.
 int journal_step_end(struct journal *j, const struct plan_step *s, int64_t attempt,

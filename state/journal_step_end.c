@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/stop.h"
 #include "state/bounded.h"
 #include "state/event.h"
 #include "state/journal_parts.h"
@@ -11,6 +12,7 @@ struct end_args {
     int64_t attempt;
     const struct step_result *result; // NULL, for failures: what the batches hold
     const char *error;                // NULL: done
+    bool stopped;                     // by the user: the error is no failure of the step
     int64_t milliseconds;
     const struct finding *findings;
 };
@@ -18,6 +20,10 @@ struct end_args {
 // What the log says of an end. An audit compares it with the rows: keep it canonical.
 static int end_event(struct journal *j, const struct end_args *a, const struct step_row *step,
                      struct err *e) {
+    if (a->stopped) {
+        return event_append(j, "step-interrupted", a->step->id, e, "attempt=%" PRId64 " hash=%s",
+                            step->attempt_number, a->step->hash_text);
+    }
     if (a->error != NULL) {
         return event_append(j, "step-failed", a->step->id, e, "attempt=%" PRId64 " hash=%s: %s",
                             step->attempt_number, a->step->hash_text, a->error);
@@ -33,15 +39,15 @@ static int end_event(struct journal *j, const struct end_args *a, const struct s
 
 static int end_attempt(struct journal *j, const struct end_args *a, const struct stamp *now,
                        struct err *e) {
+    const char *state = a->error == NULL ? "done" : a->stopped ? "interrupted" : "failed";
     int rc = 0;
     if (a->result != NULL) {
         rc = db_run(&j->db, e, SQL_ATTEMPT_OWN, "ci", a->result, a->attempt);
     }
-    return rc == 0
-               ? db_run(&j->db, e, SQL_ATTEMPT_END, "ttititi", a->error == NULL ? "done" : "failed",
-                        now->text, a->milliseconds, a->error == NULL ? "" : a->error, j->chain.seq,
-                        a->error == NULL ? a->result->digest : "", a->attempt)
-               : rc;
+    return rc == 0 ? db_run(&j->db, e, SQL_ATTEMPT_END, "ttititi", state, now->text,
+                            a->milliseconds, a->error == NULL || a->stopped ? "" : a->error,
+                            j->chain.seq, a->error == NULL ? a->result->digest : "", a->attempt)
+                   : rc;
 }
 
 static int step_end(struct journal *j, void *arg, struct err *e) {
@@ -61,9 +67,10 @@ static int step_end(struct journal *j, void *arg, struct err *e) {
     if (rc != 0) {
         return rc;
     }
-    return a->error != NULL ? db_run(&j->db, e, SQL_STEP_FAILED, "i", step.id)
-                            : db_run(&j->db, e, SQL_STEP_DONE, "ttci", now.text, a->result->digest,
-                                     a->result, step.id);
+    return a->stopped         ? db_run(&j->db, e, SQL_STEP_PENDING, "i", step.id)
+           : a->error != NULL ? db_run(&j->db, e, SQL_STEP_FAILED, "i", step.id)
+                              : db_run(&j->db, e, SQL_STEP_DONE, "ttci", now.text,
+                                       a->result->digest, a->result, step.id);
 }
 
 int journal_step_end(struct journal *j, const struct plan_step *s, int64_t attempt,
@@ -76,6 +83,7 @@ int journal_step_end(struct journal *j, const struct plan_step *s, int64_t attem
                             .attempt = attempt,
                             .result = r,
                             .error = bounded,
+                            .stopped = error != NULL && stop_asked() && error->code == stop_error(),
                             .milliseconds = attempt_milliseconds(j, attempt),
                             .findings = findings};
     int rc = WRITER_RUN(j, step_end, &args, e);

@@ -113,3 +113,21 @@ def test_terminate_and_resume(ends, mvimig):
     assert migration.ask("select count(*) from step where state in ('running', 'failed')") == [(0,)]
     migration.resume().ok()
     migration.assert_arrived()
+
+
+def test_stopped_in_a_step_is_no_failure(ends, mvimig):
+    migration = Migration(ends.fill(), mvimig)
+    migration.plan().ok()
+    running = migration.start_apply(env={"MVIMIG_FAULT": "restore.acknowledged:sleep=3000"})
+    while not os.path.exists(migration.journal_path) or not events(migration):
+        time.sleep(0.01)
+    while migration.ask("select count(*) from step where kind = 'restore' and state = 'running'") \
+            == [(0,)]:
+        time.sleep(0.01)
+    running.signal(15)
+    assert running.wait().rc == 143
+    assert migration.ask("select count(*) from step where state in ('running', 'failed')") == [(0,)]
+    assert migration.ask("select count(*) from failures") == [(0,)]
+    migration.mvimig.run("audit", migration.work_dir).ok()
+    migration.resume().ok()
+    migration.assert_arrived()
