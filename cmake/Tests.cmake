@@ -18,7 +18,8 @@ foreach(source IN LISTS unit_sources)
   add_executable(test_${name} "${source}")
   target_link_libraries(test_${name} PRIVATE ${layer} PkgConfig::CMOCKA)
   add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
-  set_tests_properties(${name} PROPERTIES LABELS "unit;${layer}" TIMEOUT 120)
+  set_tests_properties(${name} PROPERTIES
+    LABELS "unit;${layer}" TIMEOUT 300 SKIP_RETURN_CODE 77) # 300 s: it hangs
 endforeach()
 
 file(GLOB lints CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/lint/*.py")
