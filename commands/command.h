@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A command: one file (commands/cmd_NAME.c), one const struct, one line in commands/table.c.
+// A command: one file (commands/cmd_NAME.c), one const struct, one line in commands/commands.tbl.h.
 #pragma once
 
 #include <stdint.h>
@@ -29,9 +29,9 @@ struct command {
     int (*run)(struct command_context *c, struct err *e);
 };
 
-extern const struct command command_completion, command_plan, command_show, command_apply,
-    command_resume, command_status, command_verify, command_conflicts, command_version,
-    command_unlock, command_audit, command_clean, command_run, command_receive, command_collisions;
+#define COMMAND(bit, name) extern const struct command command_##name;
+#include "commands/commands.tbl.h"
+#undef COMMAND
 
 const struct command *command_find(const char *name);
 // All of them, NULL at the end.

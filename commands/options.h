@@ -10,22 +10,17 @@
 #include "base/err.h"
 #include "schema/scope.h"
 
+enum command_number {
+#define COMMAND(bit, name) NUMBER_##bit,
+#include "commands/commands.tbl.h"
+#undef COMMAND
+};
+
+// Which commands know an option: one bit each.
 enum command_bit {
-    C_RUN = 1 << 8,
-    C_AUDIT = 1 << 9,
-    C_UNLOCK = 1 << 10,
-    C_CLEAN = 1 << 11,
-    C_RECEIVE = 1 << 12,
-    C_COLLISIONS = 1 << 16,
-    C_PLAN = 1 << 0,
-    C_SHOW = 1 << 1,
-    C_APPLY = 1 << 2,
-    C_RESUME = 1 << 3,
-    C_STATUS = 1 << 4,
-    C_VERIFY = 1 << 5,
-    C_CONFLICTS = 1 << 6,
-    C_VERSION = 1 << 7,
-    C_COMPLETION = 1 << 20,
+#define COMMAND(bit, name) C_##bit = 1 << NUMBER_##bit,
+#include "commands/commands.tbl.h"
+#undef COMMAND
     C_ALL = ~0,
 };
 

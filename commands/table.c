@@ -4,10 +4,10 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-    &command_plan,       &command_show,    &command_apply,      &command_resume,
-    &command_status,     &command_verify,  &command_conflicts,  &command_run,
-    &command_audit,      &command_unlock,  &command_clean,      &command_receive,
-    &command_completion, &command_version, &command_collisions, NULL,
+#define COMMAND(bit, name) &command_##name,
+#include "commands/commands.tbl.h"
+#undef COMMAND
+    NULL,
 };
 
 const struct command *command_find(const char *name) {

@@ -52,9 +52,9 @@ def commands(root):
                 raise SystemExit(f"commands/{file}: no command in it that this test can read")
             found.append({"name": m[2], "bit": m[3], "synopsis": text_of(m[4]),
                           "summary": text_of(m[5])})
-    table = re.findall(r"&command_(\w+)", read(root, "commands/table.c"))
+    table = re.findall(r"^COMMAND\(\w+, (\w+)\)", read(root, "commands/commands.tbl.h"), re.M)
     if sorted(table) != sorted(c["name"] for c in found):
-        raise SystemExit("commands/table.c does not list just the commands that have a file")
+        raise SystemExit("commands/commands.tbl.h does not list just the commands that have a file")
     found.sort(key=lambda c: table.index(c["name"]))
     return found
 
@@ -206,7 +206,7 @@ def self_test():
     with tempfile.TemporaryDirectory() as scratch:
         for path in ["commands", "base", "docs"]:
             os.makedirs(os.path.join(scratch, path))
-        for path in list(PAGES) + ["commands/options.tbl.h", "commands/table.c",
+        for path in list(PAGES) + ["commands/options.tbl.h", "commands/commands.tbl.h",
                                    "base/errcodes.tbl.h"]:
             with open(os.path.join(scratch, path), "w", encoding="utf-8") as f:
                 f.write(read(ROOT, path))
