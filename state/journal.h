@@ -7,8 +7,9 @@
 //
 // Threads: any number of workers call; one writer thread owns the writing connection. Calls of
 // several workers share transactions; a call returns only when its own change is durable, but for
-// journal_step_begin and journal_batch, which return once it is made: they say what was done at the
-// destination, and to lose the newest of them in a kill means only to do that again. A reader that
+// journal_step_begin, journal_batch and journal_step_end, which return once it is made: they say what
+// was done at the destination, and to lose the newest of them in a kill means only to do that again
+// (never one without those that were told after it). A reader that
 // holds the database busy is waited out, with one log line a minute through on_wait (which the
 // writer thread calls), never a failure.
 //

@@ -102,7 +102,7 @@ static int run_begin(struct journal *j, void *arg, struct err *e) {
 int journal_run_begin(struct journal *j, const char *command, const char *plan_digest,
                       struct err *e) {
     struct run_args args = {.command = command, .plan_digest = plan_digest};
-    return WRITER_RUN(j, run_begin, &args, e);
+    return WRITER_QUICK(j, run_begin, &args, e);
 }
 
 static int run_end(struct journal *j, void *arg, struct err *e) {
@@ -124,7 +124,7 @@ static int run_end(struct journal *j, void *arg, struct err *e) {
 
 int journal_run_end(struct journal *j, int exit_status, const char *outcome, struct err *e) {
     struct run_args args = {.exit_status = exit_status, .outcome = outcome};
-    return WRITER_RUN(j, run_end, &args, e);
+    return WRITER_QUICK(j, run_end, &args, e);
 }
 
 struct event_args {

@@ -153,7 +153,7 @@ static void writer_commit(struct journal *j) {
         writer_die(j, &e);
         return;
     }
-    j->open = false;
+    j->open = j->hurry = false;
     writer_release(j, NULL);
 }
 
@@ -190,6 +190,7 @@ static void writer_write(struct journal *j, struct operation *op) {
     } else {
         op->next = j->held;
         j->held = op;
+        j->hurry = j->hurry || op->quick;
     }
 }
 
@@ -247,7 +248,7 @@ static void *writer_main(void *arg) {
             op->next = NULL;
             writer_run(j, op);
         }
-        if (clock_mono_ns() >= j->gap_end) {
+        if (j->hurry || clock_mono_ns() >= j->gap_end) {
             writer_commit(j);
         }
         writer_beat(j);

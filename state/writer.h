@@ -13,7 +13,7 @@
 // wait. So the writer leaves a gap between commits, in proportion to how long the last one took:
 // readers nearly always get in, and what is submitted in the gap shares a commit. Nobody waits for
 // the gap but those to whom it matters that their change is durable; an `early` operation's caller
-// goes on once it is applied.
+// goes on once it is applied, and a `quick` one's commit does not keep it.
 #pragma once
 
 #include <pthread.h>
@@ -50,6 +50,7 @@ struct operation {
     bool reads; // changes nothing
     bool early; // need not be durable before the caller goes on: to lose it is to do it again
     bool alone; // outside any transaction (VACUUM INTO)
+    bool quick; // nothing else is written about then: its commit keeps no distance to the last
     // The rest is the writer's.
     int rc;
     bool done;
@@ -76,6 +77,7 @@ struct journal {
     int64_t next_beat;             // monotonic
     _Atomic bool taken_over;       // somebody else has a later generation
     bool open;                     // a transaction with changes is open
+    bool hurry;                    // it holds a quick one
     struct operation *held;        // applied in it; their callers wait for the commit
     struct err dead;               // code 0 while it lives
 
@@ -94,6 +96,8 @@ int writer_submit(struct journal *j, struct operation *op, struct err *e);
     writer_submit((j), &(struct operation){.apply = (fn), .arg = (argp)}, (e))
 #define WRITER_EARLY(j, fn, argp, e)                                                               \
     writer_submit((j), &(struct operation){.apply = (fn), .arg = (argp), .early = true}, (e))
+#define WRITER_QUICK(j, fn, argp, e)                                                               \
+    writer_submit((j), &(struct operation){.apply = (fn), .arg = (argp), .quick = true}, (e))
 #define WRITER_READ(j, fn, argp, e)                                                                \
     writer_submit((j), &(struct operation){.apply = (fn), .arg = (argp), .reads = true}, (e))
 

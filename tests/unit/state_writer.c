@@ -121,14 +121,15 @@ static void count_line(void *arg, const char *text) {
 }
 
 static void a_reader_is_waited_out(void **state) {
-    AUTO_PLAN struct plan *p = plan_wide(1);
+    AUTO_PLAN struct plan *p = plan_wide(2);
     struct err e = {0};
     struct journal *j = NULL;
+    struct step_result result = {.documents = 10};
     int lines = 0;
     struct journal_options o = {.program_version = "0.1.0", .on_wait = count_line, .arg = &lines};
     OK(journal_create(at(state), p, &o, &j, &e), e);
     run_begin(j);
-    int64_t attempt = step_begin(j, &p->steps[0]);
+    int64_t attempt = step_begin(j, &p->steps[0]), other = step_begin(j, &p->steps[1]);
     char path[128];
     snprintf(path, sizeof path, "%s/journal.db", ((struct place *)*state)->name);
     struct reader r = {.path = path, .hold_ms = 3000};
@@ -142,6 +143,7 @@ static void a_reader_is_waited_out(void **state) {
     OK(journal_step(j, p->steps[0].hash_text, &st, &e), e);
     assert_true(clock_mono_ns() - began < 2000000000); // reading waits for no reader
     batch(j, &p->steps[0], attempt, 0, 10);
+    OK(journal_step_end(j, &p->steps[1], other, &result, NULL, &e), e);
     assert_true(clock_mono_ns() - began < 2000000000); // neither does what may be lost
     OK(journal_event(j, "x", NULL, "y", &e), e);
     int64_t waited_ms = (clock_mono_ns() - began) / 1000000;
