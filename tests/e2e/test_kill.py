@@ -84,7 +84,7 @@ def assert_told(migration):
 
 # Named moments that a random kill seldom meets (base/fault.h); each must have fired.
 MOMENTS = [
-    "journal-before-commit:kill:7", "journal-after-commit:kill:7", "journal-before-commit:kill:23",
+    "journal-before-commit:kill:5", "journal-after-commit:kill:5", "journal-before-commit:kill:9",
     "files-before-rename:kill:1", "files-after-rename:kill:1", "files-before-receipt:kill:2",
 ]
 
