@@ -34,11 +34,25 @@ static size_t escape_unit(char out[ESCAPE_UNIT], const char *text, size_t len) {
     return used;
 }
 
+// How many bytes from there on are printed as they are, one each.
+static size_t escape_plain(const char *text, size_t len) {
+    size_t n = 0;
+    while (n < len && text[n] >= 0x20 && text[n] < 0x7F && text[n] != '\\') {
+        n++;
+    }
+    return n;
+}
+
 void escape_text(struct buf *out, const char *text, size_t len) {
     char unit[ESCAPE_UNIT];
     for (size_t i = 0; i < len;) {
-        i += escape_unit(unit, text + i, len - i);
-        buf_puts(out, unit);
+        size_t plain = escape_plain(text + i, len - i); // most names are nothing else
+        buf_put(out, text + i, plain);
+        i += plain;
+        if (i < len) {
+            i += escape_unit(unit, text + i, len - i);
+            buf_puts(out, unit);
+        }
     }
 }
 
