@@ -268,11 +268,17 @@ int receive_batch(struct receiver *r, const struct frame *f, struct err *e) {
                : 0;
 }
 
+// The frames of an archive have no check of their own: what is not well formed in it was altered on
+// its way, and may arrive the next time.
+static int altered(int rc, struct err *e) {
+    return rc == ERR_DATA || rc == ERR_LIMIT ? e->code = ERR_RETRY : rc;
+}
+
 int receive_tar(struct receiver *r, const struct frame *f, struct err *e) {
     if (r->batch == NULL || r->batch->n != r->batch->n_members) {
         return out_of_turn(e, "content");
     }
-    return tar_reader_feed(r->tar, f->data, f->len, e);
+    return altered(tar_reader_feed(r->tar, f->data, f->len, e), e);
 }
 
 int receive_mend(struct receiver *r, const struct frame *f, struct err *e) {
@@ -347,7 +353,7 @@ int receive_commit(struct receiver *r, const struct frame *f, struct err *e) {
         return out_of_turn(e, "a commit");
     }
     int rc = take_remarks(r, &t, e);
-    rc = rc < 0 ? rc : tar_reader_finish(r->tar, e);
+    rc = rc < 0 ? rc : altered(tar_reader_finish(r->tar, e), e);
     rc = rc < 0 ? rc : check_sum(r, count, bytes, digest, e);
     return rc < 0 ? rc : committer_give(r, STEAL(r->batch), e);
 }

@@ -44,7 +44,8 @@ MAYBE static int place_make(void **state) {
     char path[128];
     signal(SIGPIPE, SIG_IGN);
     umask(022);
-    memcpy(p->dir, "/tmp/mvimig-files-XXXXXX", 25);
+    const char *tmp = getenv("TMPDIR");
+    snprintf(p->dir, sizeof p->dir, "%.36s/mvimig-files-XXXXXX", tmp == NULL ? "/tmp" : tmp);
     assert_non_null(mkdtemp(p->dir));
     p->root = open(p->dir, O_RDONLY | O_DIRECTORY);
     assert_int_equal(mkdirat(p->root, "source", 0755), 0);
@@ -63,8 +64,8 @@ MAYBE static int place_make(void **state) {
 
 MAYBE static int place_remove(void **state) {
     struct place *p = *state;
-    int tmp = open("/tmp", O_RDONLY | O_DIRECTORY);
     file_end_free(p->end);
+    int tmp = openat(p->root, "..", O_RDONLY | O_DIRECTORY);
     assert_int_equal(path_remove_tree(tmp, strrchr(p->dir, '/') + 1), 0);
     close(tmp);
     close(p->root);
