@@ -305,7 +305,8 @@ static void test_cut_at_every_block(void **state) {
 static void test_cut_at_random(void **state) {
     struct lying x;
     const char *given = getenv("MVIMIG_SEED");
-    unsigned seed = given == NULL ? (unsigned)time(NULL) : (unsigned)atoi(given), first = seed;
+    unsigned seed = given == NULL ? (unsigned)time(NULL) : (unsigned)strtoul(given, NULL, 10),
+             first = seed;
     begin(&x, *state);
     measure(&x);
     print_message("seed %u\n", first);

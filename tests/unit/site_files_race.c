@@ -346,7 +346,7 @@ static void race(struct place *p, const struct kind *k) {
     describe_outside(p, &before);
     assert_int_equal(symlinkat("../outside", p->root, "link"), 0);
     assert_int_equal(pthread_create(&r.thread, NULL, exchange, &r), 0);
-    int64_t end = clock_mono_ns() + (ms == NULL ? 1000 : atoi(ms)) * INT64_C(1000000);
+    int64_t end = clock_mono_ns() + (ms == NULL ? 1000 : strtol(ms, NULL, 10)) * INT64_C(1000000);
     while (clock_mono_ns() < end || r.rounds < 3) {
         k->prepare(&r);
         if (k->deletes) {
