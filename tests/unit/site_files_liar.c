@@ -33,7 +33,7 @@ enum ending {
     BANNER,    // a text in between, and on
     GARBAGE,   // other bytes in the place of what follows
     REPLAY,    // what was answered to an earlier attempt in the place of what follows
-    RECORD,    // no lie: the answers go into the file of REPLAY as well
+    RECORD, // no lie: the answers go into the file of REPLAY, and how much was asked into ".asked"
     N_ENDINGS
 };
 
@@ -157,6 +157,15 @@ static bool pass(struct liar *l, int from, int to, bool to_sender) {
     return true;
 }
 
+static void write_asked(const struct liar *l, const char *answers) {
+    char path[220], text[24];
+    snprintf(path, sizeof path, "%s.asked", answers);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int n = snprintf(text, sizeof text, "%llu", (unsigned long long)l->passed[0]);
+    say(fd, text, (size_t)n);
+    close(fd);
+}
+
 // "DIRECTION AT ENDING FILE": what the other program of this file asks for.
 static int liar_main(const char *what, char **command) {
     struct liar l = {0};
@@ -182,6 +191,9 @@ static int liar_main(const char *what, char **command) {
         if (down && up && p[1].revents != 0 && !(up = pass(&l, 0, l.to_far, false))) {
             close(l.to_far);
         }
+    }
+    if (l.ending == RECORD) {
+        write_asked(&l, path);
     }
     if (l.lied) {
         return l.ending == END_1;
@@ -268,14 +280,18 @@ static void begin(struct lying *x, struct place *p) {
     expect_equal_trees(p);
 }
 
-// How long the streams are: nobody is told by the liar, so it is found by a cut that comes too
-// late.
+// How long both streams of an honest attempt are.
 static void measure(struct lying *x) {
     struct stat st;
+    char path[220], text[24] = "";
     assert_int_equal(fstatat(AT_FDCWD, x->answers, &st, 0), 0);
+    snprintf(path, sizeof path, "%s.asked", x->answers);
+    AUTO_CLOSE int fd = open(path, O_RDONLY);
+    assert_true(read(fd, text, sizeof text - 1) > 0);
+    x->total[0] = strtoull(text, NULL, 10);
     x->total[1] = (uint64_t)st.st_size;
-    // Headers, contents and padding of each member, in whole blocks, and the dialogue before.
-    x->total[0] = x->is_long ? 320u << 10 : 18u << 10;
+    print_message("%llu bytes to the receiver, %llu from it\n", (unsigned long long)x->total[0],
+                  (unsigned long long)x->total[1]);
 }
 
 static void finish(struct lying *x, const char *what) {
