@@ -9,36 +9,45 @@
 
 #include "base/must.h"
 
+struct heap { // smallest index first
+    size_t *items;
+    size_t n;
+};
+
 struct graph {
+    const struct plan *plan;
     size_t n;      // steps
     size_t *waits; // by node: what it waits for that is not finished
     size_t *first; // dependents of node i: dependents[first[i] .. first[i + 1])
     size_t *dependents;
-    size_t *heap; // ready steps, smallest index first
-    size_t n_heap;
+    struct heap ready[2]; // steps that read; restores
     size_t left;
 };
 
-static void heap_push(struct graph *g, size_t step) {
-    size_t i = g->n_heap++;
-    while (i > 0 && g->heap[(i - 1) / 2] > step) {
-        g->heap[i] = g->heap[(i - 1) / 2];
+static void heap_push(struct heap *h, size_t step) {
+    size_t i = h->n++;
+    while (i > 0 && h->items[(i - 1) / 2] > step) {
+        h->items[i] = h->items[(i - 1) / 2];
         i = (i - 1) / 2;
     }
-    g->heap[i] = step;
+    h->items[i] = step;
 }
 
-static size_t heap_pop(struct graph *g) {
-    size_t top = g->heap[0], last = g->heap[--g->n_heap], i = 0;
-    for (size_t child; (child = 2 * i + 1) < g->n_heap; i = child) {
-        if (child + 1 < g->n_heap && g->heap[child + 1] < g->heap[child])
+static size_t heap_pop(struct heap *h) {
+    size_t top = h->items[0], last = h->items[--h->n], i = 0;
+    for (size_t child; (child = 2 * i + 1) < h->n; i = child) {
+        if (child + 1 < h->n && h->items[child + 1] < h->items[child])
             child++;
-        if (g->heap[child] >= last)
+        if (h->items[child] >= last)
             break;
-        g->heap[i] = g->heap[child];
+        h->items[i] = h->items[child];
     }
-    g->heap[i] = last;
+    h->items[i] = last;
     return top;
+}
+
+static void make_ready(struct graph *g, size_t step) {
+    heap_push(&g->ready[g->plan->steps[step].kind == KIND_RESTORE], step);
 }
 
 static void each_edge(const struct plan *p, void (*edge)(void *arg, size_t from, size_t to),
@@ -82,14 +91,16 @@ static void fill_dependents(struct graph *g, const struct plan *p) {
 
 struct graph *graph_new(const struct plan *p) {
     struct graph *g = must_calloc(1, sizeof *g);
+    g->plan = p;
     g->n = g->left = p->n_steps;
     g->waits = must_calloc(g->n + p->n_groups + 1, sizeof *g->waits);
     g->first = must_calloc(g->n + p->n_groups + 2, sizeof *g->first);
-    g->heap = must_calloc(g->n + 1, sizeof *g->heap);
+    for (int i = 0; i < 2; i++)
+        g->ready[i].items = must_calloc(g->n + 1, sizeof *g->ready[i].items);
     fill_dependents(g, p);
     for (size_t i = 0; i < g->n; i++)
         if (g->waits[i] == 0)
-            heap_push(g, i);
+            make_ready(g, i);
     return g;
 }
 
@@ -99,14 +110,18 @@ void graph_free(struct graph *g) {
     free(g->waits);
     free(g->first);
     free(g->dependents);
-    free(g->heap);
+    for (int i = 0; i < 2; i++)
+        free(g->ready[i].items);
     free(g);
 }
 
-bool graph_take(struct graph *g, size_t *step) {
-    if (g->n_heap == 0)
+bool graph_take(struct graph *g, bool restore, size_t *step) {
+    struct heap *h = &g->ready[restore];
+    if (h->n == 0)
+        h = &g->ready[!restore];
+    if (h->n == 0)
         return false;
-    *step = heap_pop(g);
+    *step = heap_pop(h);
     g->left--;
     return true;
 }
@@ -118,7 +133,7 @@ void graph_finish(struct graph *g, size_t step) {
         if (--g->waits[dependent] > 0)
             continue;
         if (dependent < g->n)
-            heap_push(g, dependent);
+            make_ready(g, dependent);
         else
             graph_finish(g, dependent); // a group; no group waits for a group
     }

@@ -23,10 +23,10 @@ struct walk {
     pthread_mutex_t lock;
     pthread_cond_t change;
     struct graph *graph;
-    bool *needed; // dumps whose restore is not done: their files must be there
-    bool *taken;  // were ready, and were decided on
-    bool *rerun;  // done before, and to be done again
-    int running;
+    bool *needed;         // dumps whose restore is not done: their files must be there
+    bool *taken;          // were ready, and were decided on
+    bool *rerun;          // done before, and to be done again
+    int running, reading; // reading: of those, the ones that are no restores
     int workers, workers_max;
     bool no_more;     // take no further steps
     struct err fatal; // the journal died
@@ -219,10 +219,16 @@ static void *worker(void *arg) {
     for (;;) {
         if (stop_asked())
             w->no_more = true;
-        if (!w->no_more && graph_take(w->graph, &step)) {
+        // One worker reads while the others write: so neither end waits for the other, and what
+        // was dumped is restored while the page cache still has it. Alone, a worker keeps to the
+        // order of the plan.
+        if (!w->no_more && graph_take(w->graph, w->reading > 0, &step)) {
+            bool reads = w->run->plan->steps[step].kind != KIND_RESTORE;
             w->running++;
+            w->reading += reads;
             w->taken[step] = true;
             run_step(w, step, &sessions);
+            w->reading -= reads;
             w->running--;
             pthread_cond_broadcast(&w->change);
         } else if (w->no_more || w->running == 0) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The walk over the plan's graph: ready steps in plan order, `jobs` workers, retries with back-off.
+// The walk over the plan's graph: `jobs` workers, retries with back-off. Ready steps in plan order,
+// but restores first, as long as some other step is running: both ends are busy at the same time.
 // A step whose hash is done in the journal is skipped; one that waits for a failed step, or for one
 // that --only leaves out, is not reached. Each decision has its own explain line.
 #pragma once

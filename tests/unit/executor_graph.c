@@ -54,11 +54,11 @@ static void test_order(void **state) {
         size_t step = 0;
         for (size_t i = 0; i < STEPS; i++) {
             assert_int_equal(graph_left(g), STEPS - i);
-            assert_true(graph_take(g, &step));
+            assert_true(graph_take(g, false, &step));
             assert_int_equal(step, rows[r].order[i]);
             graph_finish(g, step);
         }
-        assert_false(graph_take(g, &step));
+        assert_false(graph_take(g, false, &step));
         assert_int_equal(graph_left(g), 0);
         graph_free(g);
     }
@@ -71,7 +71,7 @@ static void test_failure_blocks(void **state) {
     AUTO_PLAN struct plan *p = plan_of(&row);
     struct graph *g = graph_new(p);
     size_t step, taken = 0;
-    while (graph_take(g, &step)) {
+    while (graph_take(g, false, &step)) {
         taken++;
         if (step != 0)
             graph_finish(g, step);
@@ -101,7 +101,7 @@ static void test_groups(void **state) {
     struct graph *g = graph_new(p);
     size_t step = 0;
     for (size_t i = 0; i < STEPS; i++) {
-        assert_true(graph_take(g, &step));
+        assert_true(graph_take(g, false, &step));
         assert_int_equal(step, want[i]);
         graph_finish(g, step);
     }
@@ -109,8 +109,30 @@ static void test_groups(void **state) {
     graph_free(g);
 }
 
+// Restores have a queue of their own; either queue stands in when the other is empty.
+static void test_two_queues(void **state) {
+    (void)state;
+    const struct row row = {"", {NONE, NONE, {0, STEPS}, {1, STEPS}, NONE, NONE}, {0}};
+    AUTO_PLAN struct plan *p = plan_of(&row);
+    p->steps[2].kind = p->steps[3].kind = KIND_RESTORE;
+    struct graph *g = graph_new(p);
+    static const struct {
+        bool restore;
+        size_t want;
+    } takes[STEPS] = {{true, 0}, {true, 2}, {true, 1}, {false, 4}, {false, 5}, {false, 3}};
+    size_t step = 0;
+    for (size_t i = 0; i < STEPS; i++) {
+        assert_true(graph_take(g, takes[i].restore, &step));
+        assert_int_equal(step, takes[i].want);
+        graph_finish(g, step);
+    }
+    assert_false(graph_take(g, true, &step));
+    graph_free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_two_queues),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_failure_blocks),
         cmocka_unit_test(test_groups),
