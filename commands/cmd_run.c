@@ -53,6 +53,16 @@ static int find_plan(struct command_context *c, const char **plan, struct err *e
     return rc;
 }
 
+// Whether the plan is of --pass or a later one.
+static int has_pass(struct command_context *c, const char *path, bool *there, struct err *e) {
+    struct plan *p = NULL;
+    int rc = plan_read_file(path, &p, e);
+    if (rc == 0)
+        *there = p->pass >= c->options->pass;
+    plan_free(p);
+    return rc;
+}
+
 // 0, or what the first of the three that did not end well came to; conflicts that were kept do not
 // keep from verifying.
 static int once(struct command_context *c, struct err *e) {
@@ -60,8 +70,13 @@ static int once(struct command_context *c, struct err *e) {
     struct stat st;
     struct err kept = {0};
     int rc = find_plan(c, &plan, e);
-    if (rc == 0 && stat(plan, &st) != 0)
+    bool there = rc == 0 && stat(plan, &st) == 0;
+    if (there && c->options->pass > 0)
+        rc = has_pass(c, plan, &there, e);
+    if (rc == 0 && !there)
         rc = call(c, &command_plan, NULL, plan, NULL, e);
+    if (rc != 0 || c->options->plan_only)
+        return rc;
     if (rc == 0)
         rc = call(c, &command_apply, plan, NULL, NULL, &kept);
     if (rc != 0 && rc != ERR_CONFLICTS) {

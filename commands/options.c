@@ -174,6 +174,46 @@ int options_parse(int argc, char *const *argv, unsigned command, struct arena *a
     return 0;
 }
 
+// What --NAME=VALUE looks like; NULL when the option was not given, or is a list.
+static const char *word_of(const struct option_row *row, const void *field, struct arena *a) {
+    switch (row->kind) {
+    case FLAG:
+        return *(const bool *)field ? arena_printf(a, "--%s", row->name) : NULL;
+    case TEXT:
+    case MAYBE: {
+        const char *text = *(const char *const *)field;
+        return text == NULL ? NULL : arena_printf(a, "--%s=%s", row->name, text);
+    }
+    case COUNT:
+    case SPAN: {
+        long n = *(const long *)field;
+        return n == 0 ? NULL : arena_printf(a, "--%s=%ld", row->name, n);
+    }
+    case LIST:
+        break;
+    }
+    return NULL;
+}
+
+void options_words(const struct options *o, unsigned commands, struct arena *a, const char ***words,
+                   size_t *n, size_t *cap) {
+    for (size_t i = 0; i < N_ROWS; i++) {
+        const void *field = (const char *)o + rows[i].offset;
+        if ((rows[i].commands & commands) != commands ||
+            rows[i].offset == offsetof(struct options, config) ||
+            rows[i].commands == (unsigned)C_ALL)
+            continue;
+        const char *word = word_of(&rows[i], field, a);
+        if (word != NULL)
+            ARENA_PUSH(a, *words, *n, *cap, word);
+        const struct scope_list *list = rows[i].kind == LIST ? field : NULL;
+        for (size_t k = 0; list != NULL && k < list->n; k++) {
+            const char *item = arena_printf(a, "--%s=%s", rows[i].name, list->items[k]);
+            ARENA_PUSH(a, *words, *n, *cap, item);
+        }
+    }
+}
+
 void options_help(unsigned command, struct buf *out) {
     for (size_t i = 0; i < N_ROWS; i++) {
         if ((rows[i].commands & command) == 0)

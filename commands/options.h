@@ -26,11 +26,13 @@ enum command_bit {
 
 struct options {
     const char *config, *name, *output, *on_conflict, *schema, *report, *digest, *work_dir, *diff,
-        *explain, *log_format, *log_level, *only, *rerun, *then, *max_delete;
+        *explain, *log_format, *log_level, *only, *rerun, *then, *max_delete, *kind, *image,
+        *image_file, *chart, *release, *pvc, *namespace, *run_as;
     struct scope_list users, projects, with, excludes, plan_configs;
     bool server, detailed_exitcode, files_only, no_follow, no_predict, delete, fail_fast, checksum,
-        graph, json, help, dry_run, watch, live, rebuild_journal, force;
-    long jobs;                       // 0: not given
+        graph, json, help, dry_run, watch, live, rebuild_journal, force, plan_only, output_only,
+        follow;
+    long jobs, pass;                 // 0: not given
     long max_duration, lock_timeout; // seconds; 0: not given
     const char **words;              // what is no option: PLAN, NAME
     size_t n_words, cap_words;
@@ -40,6 +42,11 @@ struct options {
 // ERR_USAGE names the option, and the nearest known one.
 int options_parse(int argc, char *const *argv, unsigned command, struct arena *a,
                   struct options *out, struct err *e);
+
+// The options that were given and that all of `commands` know, as words again: for a call of
+// another command, elsewhere. --config is left out: what is a file here is none there.
+void options_words(const struct options *o, unsigned commands, struct arena *a, const char ***words,
+                   size_t *n, size_t *cap);
 
 // The options of a command, a line or two each, for its help.
 void options_help(unsigned command, struct buf *out);

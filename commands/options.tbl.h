@@ -7,41 +7,41 @@
 // fails when they disagree.
 OPTION("config", 'c', TEXT, config, "FILE",
        C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
-           C_AUDIT | C_CLEAN | C_RUN | C_COLLISIONS,
+           C_AUDIT | C_CLEAN | C_RUN | C_DEPLOY | C_COLLISIONS,
        "network configuration of both ends (default: $MVI_MIG_CONFIG)")
 OPTION("plan-config", 0, LIST, plan_configs, "FILE", C_COLLISIONS,
        "network configuration of a plan; once for each, in their order")
-OPTION("server", 0, FLAG, server, NULL, C_PLAN | C_RUN, "scope: the whole server")
-OPTION("users", 0, LIST, users, "A,B", C_PLAN | C_RUN,
+OPTION("server", 0, FLAG, server, NULL, C_PLAN | C_RUN | C_DEPLOY, "scope: the whole server")
+OPTION("users", 0, LIST, users, "A,B", C_PLAN | C_RUN | C_DEPLOY,
        "scope: these users, by name or /pattern/; may be repeated")
-OPTION("projects", 0, LIST, projects, "P,Q", C_PLAN | C_RUN,
+OPTION("projects", 0, LIST, projects, "P,Q", C_PLAN | C_RUN | C_DEPLOY,
        "scope: these project groups, by ID, name or /pattern/; may be repeated")
 OPTION("name", 0, TEXT, name, "NAME", C_PLAN | C_RUN,
        "name of the migration (default: from the scope)")
-OPTION("output", 'o', TEXT, output, "FILE", C_PLAN,
+OPTION("output", 'o', TEXT, output, "FILE", C_PLAN | C_DEPLOY,
        "write the plan there and the summary to standard output")
-OPTION("files-only", 0, FLAG, files_only, NULL, C_PLAN | C_RUN,
+OPTION("files-only", 0, FLAG, files_only, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "leave the database for a later plan")
-OPTION("with", 0, LIST, with, "CLASS", C_PLAN | C_RUN,
+OPTION("with", 0, LIST, with, "CLASS", C_PLAN | C_RUN | C_DEPLOY,
        "take along what is left out by default: accounts, transient")
-OPTION("exclude", 0, LIST, excludes, "PATTERN", C_PLAN | C_RUN,
+OPTION("exclude", 0, LIST, excludes, "PATTERN", C_PLAN | C_RUN | C_DEPLOY,
        "leave out files whose path below the data directory matches (PCRE2)")
-OPTION("no-follow", 0, FLAG, no_follow, NULL, C_PLAN | C_RUN,
+OPTION("no-follow", 0, FLAG, no_follow, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "do not take along what the scope refers to outside of it")
-OPTION("no-predict", 0, FLAG, no_predict, NULL, C_PLAN | C_RUN,
+OPTION("no-predict", 0, FLAG, no_predict, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "do not compare with the destination; the summary then has no forecast")
-OPTION("on-conflict", 0, TEXT, on_conflict, "POLICY", C_PLAN | C_RUN,
+OPTION("on-conflict", 0, TEXT, on_conflict, "POLICY", C_PLAN | C_RUN | C_DEPLOY,
        "keep, replace or fail, for all steps (default: each kind's own)")
-OPTION("delete", 0, FLAG, delete, NULL, C_PLAN | C_RUN,
+OPTION("delete", 0, FLAG, delete, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "delete at the destination what earlier passes laid there and the source has no longer")
-OPTION("max-delete", 0, TEXT, max_delete, "N", C_PLAN | C_RUN,
+OPTION("max-delete", 0, TEXT, max_delete, "N", C_PLAN | C_RUN | C_DEPLOY,
        "delete nothing of a collection, or no files, when it would be more than N")
 OPTION("schema", 0, TEXT, schema, "FILE",
        C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW | C_RUN | C_COLLISIONS,
        "another schema than the built-in one")
 OPTION("report", 0, TEXT, report, "FILE", C_PLAN,
        "write every finding of the scan there, a line of JSON each")
-OPTION("jobs", 'j', COUNT, jobs, "N", C_APPLY | C_RESUME | C_VERIFY | C_RUN,
+OPTION("jobs", 'j', COUNT, jobs, "N", C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY,
        "steps at a time (default: 4)")
 OPTION("only", 0, TEXT, only, "PREFIX", C_APPLY | C_RESUME,
        "only the step of this ID, or those below a prefix that ends in /")
@@ -49,15 +49,16 @@ OPTION("rerun", 0, MAYBE, rerun, "files|db|PREFIX", C_APPLY | C_RESUME,
        "do again what is done: all, files, documents, or the steps of a prefix")
 OPTION("dry-run", 0, FLAG, dry_run, NULL, C_APPLY | C_RESUME,
        "say what would be done and why; nothing is touched")
-OPTION("max-duration", 0, SPAN, max_duration, "TIME", C_APPLY | C_RESUME | C_RUN,
+OPTION("max-duration", 0, SPAN, max_duration, "TIME", C_APPLY | C_RESUME | C_RUN | C_DEPLOY,
        "stop in good order after 90s, 30m, 8h; resume goes on")
-OPTION("lock-timeout", 0, SPAN, lock_timeout, "TIME", C_APPLY | C_RESUME | C_VERIFY | C_RUN,
+OPTION("lock-timeout", 0, SPAN, lock_timeout, "TIME",
+       C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY,
        "wait that long for another run to end (default: not at all)")
-OPTION("digest", 0, TEXT, digest, "sha256:HEX", C_APPLY,
+OPTION("digest", 0, TEXT, digest, "sha256:HEX", C_APPLY | C_RUN | C_DEPLOY,
        "refuse any other plan than the one with this digest")
 OPTION("fail-fast", 0, FLAG, fail_fast, NULL, C_APPLY | C_RESUME,
        "take no further step after the first that failed")
-OPTION("checksum", 0, FLAG, checksum, NULL, C_APPLY | C_RESUME | C_VERIFY | C_RUN,
+OPTION("checksum", 0, FLAG, checksum, NULL, C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY,
        "compare files by content, not by size and time")
 OPTION("work-dir", 0, TEXT, work_dir, "DIR",
        C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
@@ -70,18 +71,40 @@ OPTION("explain", 0, TEXT, explain, "STEP", C_SHOW,
 OPTION("detailed-exitcode", 0, FLAG, detailed_exitcode, NULL, C_PLAN,
        "end with 0 when there is nothing to move, 2 when there is, 1 for bad usage")
 OPTION("json", 0, FLAG, json, NULL,
-       C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION | C_COLLISIONS,
+       C_DEPLOY | C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION | C_COLLISIONS,
        "results as JSON, for scripts")
 OPTION("log-format", 0, TEXT, log_format, "text|json",
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_UNLOCK | C_CLEAN | C_AUDIT,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_UNLOCK | C_CLEAN | C_AUDIT,
        "form of the log on standard error")
 OPTION("log-level", 0, TEXT, log_level, "LEVEL",
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_UNLOCK | C_CLEAN | C_AUDIT,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_UNLOCK | C_CLEAN | C_AUDIT,
        "debug, info, warning or error (default: info)")
-OPTION("then", 0, TEXT, then, "idle|exit", C_RUN, "what to do at the end (default: idle)")
+OPTION("then", 0, TEXT, then, "idle|exit", C_RUN | C_DEPLOY,
+       "what to do at the end (default: idle)")
 OPTION("rebuild-journal", 0, FLAG, rebuild_journal, NULL, C_APPLY,
        "begin a lost or damaged journal anew: what is at the destination already is found there")
 OPTION("watch", 0, FLAG, watch, NULL, C_STATUS,
        "go on showing it until the run ends; redrawn on a terminal, a line now and then otherwise")
 OPTION("force", 0, FLAG, force, NULL, C_UNLOCK, "also when a run of this host holds it")
+OPTION("plan-only", 0, FLAG, plan_only, NULL, C_RUN,
+       "make the plan if there is none and do no more than that")
+OPTION("pass", 0, COUNT, pass, "N", C_RUN | C_DEPLOY,
+       "plan anew until there is a plan of this pass (default: any)")
+OPTION("kind", 0, TEXT, kind, "deployment|job", C_DEPLOY, "what to make (default: deployment)")
+OPTION("image", 0, TEXT, image, "IMAGE", C_DEPLOY,
+       "image of the container (default: localhost/mvimig and this version)")
+OPTION("image-file", 0, TEXT, image_file, "FILE", C_DEPLOY,
+       "archive of the image, loaded with docker or podman")
+OPTION("chart", 0, TEXT, chart, "CHART", C_DEPLOY, "chart of MVI (default: asked of helm)")
+OPTION("release", 0, TEXT, release, "RELEASE", C_DEPLOY, "release of MVI (default: asked of helm)")
+OPTION("pvc", 0, TEXT, pvc, "CLAIM", C_DEPLOY,
+       "volume claim of MVI's data (default: asked of the cluster)")
+OPTION("namespace", 0, TEXT, namespace, "NAMESPACE", C_DEPLOY,
+       "namespace of MVI at the source (default: the login's)")
+OPTION("run-as", 0, TEXT, run_as, "UID[:GID]", C_DEPLOY,
+       "user of the container (default: the owner of the data, where that is a folder of this "
+       "machine)")
+OPTION("output-only", 0, FLAG, output_only, NULL, C_DEPLOY,
+       "print the manifests, with the Secret, and change nothing")
+OPTION("follow", 0, FLAG, follow, NULL, C_DEPLOY, "logs: go on showing what comes")
 OPTION("help", 'h', FLAG, help, NULL, C_ALL, "this text")

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/yaml.h"
 
+#include <string.h>
+
 #include "plans/scalar.h"
 
 #define YAML_DEPTH_MAX 32

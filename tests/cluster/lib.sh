@@ -8,7 +8,6 @@ source "$CLUSTER_SCRIPTS/../../script/lib/common.sh"
 
 # 1.31.4 is a version whose modules build from the Go module proxy alone.
 KUBERNETES=v1.31.4
-KUBERNETES_PROGRAMS=(kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl)
 
 # What is fetched and built once, and outlives the tree.
 CLUSTER_CACHE=$MVIMIG_CACHE/kubernetes-$KUBERNETES
