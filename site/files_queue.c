@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/escape.h"
 #include "site/files_private.h"
 
 #define QUEUE_MAX 4096
@@ -157,7 +158,12 @@ int tell_problem(struct sender *s, const char *path, const char *class, const ch
 }
 
 int tell_problem_errno(struct sender *s, const char *path, int errnum, struct err *e) {
-    char text[128];
+    char text[128], shown[300];
+    if (tree_errno_is_general(
+            errnum)) { // the step is tried again; the item is as good as any other
+        return err_sys(e, ERR_RETRY, errnum, "%s: cannot be read",
+                       escape_into(shown, sizeof shown, path, strlen(path)));
+    }
     const char *class = errnum == ENOENT ? "vanished" : "unreadable";
     return tell_problem(s, path, class, strerror_r(errnum, text, sizeof text), e);
 }

@@ -54,7 +54,8 @@ static int stage_failed(struct receiver *r, int errnum, struct err *e) {
     char shown[300];
     const char *path = r->batch->items[r->batch->n - 1].path;
     escape_into(shown, sizeof shown, path, strlen(path));
-    return err_sys(e, ERR_IO, errnum, "%s: cannot be written at the destination", shown);
+    return err_sys(e, receive_error_code(errnum), errnum,
+                   "%s: cannot be written at the destination", shown);
 }
 
 static int begin_file(struct receiver *r, const struct tar_member *m, struct err *e) {
@@ -117,7 +118,9 @@ static int on_member(void *arg, const struct tar_member *m, struct err *e) {
 static int on_data(void *arg, uint64_t offset, const uint8_t *data, size_t len, struct err *e) {
     struct receiver *r = arg;
     while (len > 0) {
-        ssize_t put = pwrite(r->file, data, len, (off_t)offset);
+        size_t part = FAULT("stage-short") != 0 ? 1 : len;
+        bool lies = FAULT("stage-lies") != 0; // the disk says that it was written
+        ssize_t put = lies ? (ssize_t)len : pwrite(r->file, data, part, (off_t)offset);
         if (put < 0 && errno == EINTR) {
             continue;
         }

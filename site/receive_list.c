@@ -42,6 +42,9 @@ static int list_unreadable(void *arg, const char *path, int errnum, struct err *
     if (errnum == ENOENT) {
         return 0;
     }
+    if (tree_errno_is_general(errnum)) {
+        return err_sys(e, ERR_RETRY, errnum, "the destination cannot be listed");
+    }
     if (under) {
         char shown[300];
         escape_into(shown, sizeof shown, path, strlen(path));
@@ -99,8 +102,8 @@ static void *lister_main(void *arg) {
         AUTO_BUF struct buf b = BUF_INIT(16);
         put_u64(&b, r->lister.count);
         wire_send(&r->wire, FRAME_LISTED, b.data, b.len, &e);
-    } else if (rc != ERR_RETRY) {
-        wire_fail(&r->wire, &e);
+    } else {
+        wire_fail(&r->wire, &e); // where it was given up, nobody listens
     }
     return NULL;
 }
@@ -173,6 +176,9 @@ static int digest_one(struct receiver *r, const char *path, struct buf *answer, 
     int dir = tree_parent_of(&r->parent, path, &leaf);
     AUTO_CLOSE int fd =
         dir < 0 ? -1 : openat(dir, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && tree_errno_is_general(errno)) {
+        return err_sys(e, ERR_RETRY, errno, "the destination cannot be read");
+    }
     bool ok = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     int rc = ok ? receive_hash_fd(r, fd, digest, &size, e) : 0;
     if (rc == ERR_RETRY) {

@@ -7,7 +7,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/escape.h"
 #include "site/receive_private.h"
+
+bool receive_errno_is_general(int errnum) {
+    return tree_errno_is_general(errnum) || errnum == EIO || errnum == ENOSPC || errnum == EDQUOT ||
+           errnum == EROFS || errnum == ESTALE;
+}
+
+int receive_error_code(int errnum) {
+    return tree_errno_is_general(errnum) ? ERR_RETRY : ERR_IO;
+}
 
 void place_refuse(struct placer *p, size_t i, const char *class, const char *fmt, ...) {
     struct refusal x = {.item = (uint32_t)i};
@@ -22,10 +32,16 @@ void place_refuse(struct placer *p, size_t i, const char *class, const char *fmt
     p->batch->items[i].refused = true;
 }
 
+// What is wrong with the disk or the system is no matter of the item: the batch fails, and with it
+// the step, which places what is missing when it is run again.
 static void refuse_errno(struct placer *p, size_t i, int errnum) {
-    char text[128];
+    char text[128], shown[300];
     const char *said = strerror_r(errnum, text, sizeof text);
-    if (errnum == ELOOP || errnum == ENOTDIR) {
+    const char *path = p->batch->items[i].path;
+    if (receive_errno_is_general(errnum)) {
+        err_sys(&p->failed, receive_error_code(errnum), errnum, "%s: cannot be put in place",
+                escape_into(shown, sizeof shown, path, strlen(path)));
+    } else if (errnum == ELOOP || errnum == ENOTDIR) {
         place_refuse(p, i, "symlink",
                      "a symbolic link or file stands in its way at the destination");
     } else {
@@ -159,13 +175,19 @@ static void place_dir(struct placer *p, size_t k, int dir, const char *leaf) {
     refuse_errno(p, k, errnum == EEXIST ? ENOTDIR : errnum);
 }
 
+static int placed(const struct placer *p, struct err *e) {
+    if (p->failed.code != 0) {
+        *e = p->failed;
+    }
+    return p->failed.code;
+}
+
 int place_member(struct placer *p, size_t i, struct err *e) {
     const char *leaf;
-    (void)e;
     int dir = parent_of(p, &p->batch->items[i], &leaf);
     if (dir < 0) {
         refuse_errno(p, i, errno);
-        return 0;
+        return placed(p, e);
     }
     switch (p->batch->items[i].kind) {
     case TREE_DIR:
@@ -177,7 +199,7 @@ int place_member(struct placer *p, size_t i, struct err *e) {
     default:
         place_staged(p, i, dir, leaf);
     }
-    return 0;
+    return placed(p, e);
 }
 
 // --- mends
@@ -221,11 +243,10 @@ int place_mend(struct placer *p, size_t k, struct err *e) {
     struct tree_entry t;
     struct stat st;
     const char *leaf;
-    (void)e;
     int dir = tree_parent_of(&p->parent, i->path, &leaf);
     if (dir < 0 || fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         refuse_errno(p, k, errno);
-        return 0;
+        return placed(p, e);
     }
     tree_entry_of(i->path, &st, &t);
     if ((char)t.type != i->was_type) {
@@ -235,5 +256,5 @@ int place_mend(struct placer *p, size_t k, struct err *e) {
     } else if (t.type == TREE_DIR) {
         place_touch(p, i->path);
     }
-    return 0;
+    return placed(p, e);
 }

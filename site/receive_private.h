@@ -138,7 +138,11 @@ struct placer {
     struct arena *arena;
     const char **dirs;
     size_t n_dirs, cap_dirs;
+    struct err failed;
 };
+// An errno that says nothing of an item, but of the disk or of the system.
+bool receive_errno_is_general(int errnum);
+int receive_error_code(int errnum); // of such a one: whether it is worth to try again at once
 // 0 also when the item was refused.
 int place_member(struct placer *p, size_t i, struct err *e);
 int place_mend(struct placer *p, size_t i, struct err *e);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/escape.h"
 #include "site/files.h"
 #include "site/receive_private.h"
 
@@ -18,6 +19,12 @@ struct removal {
     char path[PATH_REL_MAX + 1];
 };
 
+static int failed(int errnum, const struct removal *x, struct err *e) {
+    char shown[300];
+    return err_sys(e, receive_error_code(errnum), errnum, "%s: cannot be deleted",
+                   escape_into(shown, sizeof shown, x->path, strlen(x->path)));
+}
+
 static int file_is(struct receiver *r, int dir, const char *leaf, const struct removal *x,
                    bool *same, struct err *e) {
     struct stat st;
@@ -25,6 +32,9 @@ static int file_is(struct receiver *r, int dir, const char *leaf, const struct r
     uint64_t size;
     *same = false;
     AUTO_CLOSE int fd = openat(dir, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && receive_errno_is_general(errno)) {
+        return failed(errno, x, e);
+    }
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         return 0;
     }
@@ -56,11 +66,13 @@ static enum files_delete_outcome outcome_of(int errnum) {
 }
 
 // Deletes it; the directory that held it is synced before anything is told.
-static enum files_delete_outcome delete_leaf(int dir, const char *leaf, char type) {
-    if (unlinkat(dir, leaf, type == TREE_DIR ? AT_REMOVEDIR : 0) != 0) {
-        return outcome_of(errno);
+static int delete_leaf(int dir, const char *leaf, const struct removal *x,
+                       enum files_delete_outcome *out, struct err *e) {
+    if (unlinkat(dir, leaf, x->type == TREE_DIR ? AT_REMOVEDIR : 0) != 0) {
+        *out = outcome_of(errno);
+        return receive_errno_is_general(errno) ? failed(errno, x, e) : 0;
     }
-    return fsync(dir) == 0 ? FILES_DELETE_AS_LAID : FILES_DELETE_DIFFERS;
+    return fsync(dir) == 0 ? 0 : failed(errno, x, e);
 }
 
 static int remove_one(struct receiver *r, const struct removal *x, bool really,
@@ -71,7 +83,7 @@ static int remove_one(struct receiver *r, const struct removal *x, bool really,
     int dir = tree_parent_of(&r->parent, x->path, &leaf);
     if (dir < 0 || fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         *out = outcome_of(errno);
-        return 0;
+        return receive_errno_is_general(errno) ? failed(errno, x, e) : 0;
     }
     tree_entry_of(x->path, &st, &t);
     bool same = (char)t.type == x->type;
@@ -83,7 +95,7 @@ static int remove_one(struct receiver *r, const struct removal *x, bool really,
     }
     *out = same ? FILES_DELETE_AS_LAID : FILES_DELETE_DIFFERS;
     if (rc == 0 && same && really) {
-        *out = delete_leaf(dir, leaf, x->type);
+        rc = delete_leaf(dir, leaf, x, out, e);
         if (x->type == TREE_DIR) {
             tree_parent_close(&r->parent); // it may be the one that is held
         }

@@ -147,6 +147,22 @@ void stage_guess(struct keeps *keeps) {
 
 // --- the folder
 
+// Where descriptors have run out, others of this process give theirs back just now; an empty folder
+// goes without any.
+static void remove_all(struct stage *s) {
+    if (unlinkat(s->rootfd, s->name, AT_REMOVEDIR) == 0) {
+        return;
+    }
+    for (int tries = 0; path_remove_tree(s->rootfd, s->name) != 0 && tries < TRIES; tries++) {
+        bool passes = tree_errno_is_general(errno);
+        auto_close(&s->lock);
+        if (!passes) {
+            return; // left to the next session
+        }
+        clock_sleep_ms(10);
+    }
+}
+
 // Between the folder's making and its lock another session may take it for a dead one's and remove
 // it. -1 with errno; EAGAIN: that happened, make it again.
 static int make_once(struct stage *s) {
@@ -173,14 +189,22 @@ static int make(struct stage *s, struct err *e) {
         if (make_once(s) == 0) {
             return 0;
         }
+        int errnum = errno;
         auto_close(&s->fd);
         auto_close(&s->lock);
-        if (errno != EAGAIN) {
+        if (errnum != EAGAIN) {
+            fault = errnum;
+            remove_all(s); // it may be there, and its lock may not
             break;
         }
         clock_sleep_ms(10);
     }
-    return err_sys(e, ERR_IO, fault != 0 ? fault : errno,
+    int code = tree_errno_is_general(fault) ? ERR_RETRY : ERR_IO;
+    if (fault != EACCES && fault != EPERM) {
+        return err_sys(e, code, fault != 0 ? fault : EAGAIN,
+                       "no folder can be made in the destination's data directory");
+    }
+    return err_sys(e, code, fault,
                    "no folder can be made in the destination's data directory; give user %u the "
                    "right to write there",
                    (unsigned)geteuid());
@@ -202,7 +226,7 @@ int stage_open(struct stage *s, int rootfd, const uint8_t nonce[PROTOCOL_NONCE],
 void stage_close(struct stage *s) {
     if (s->fd >= 0) {
         auto_close(&s->fd);
-        path_remove_tree(s->rootfd, s->name);
+        remove_all(s);
     }
     auto_close(&s->lock);
 }

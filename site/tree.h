@@ -86,6 +86,9 @@ bool tree_name_of_id(const char *name, const char *id);
 int tree_compare(const char *a, const char *b);
 // True when `path` lies below the directory `dir` ("." holds everything).
 bool tree_is_below(const char *path, const char *dir);
+// True for an errno that says nothing of the path it was met at: descriptors or memory ran out.
+// What it is said of may well be read or written a little later.
+bool tree_errno_is_general(int errnum);
 // From fstat's view of something.
 struct stat;
 void tree_entry_of(const char *path, const struct stat *st, struct tree_entry *out);

@@ -42,6 +42,11 @@ void tree_entry_of(const char *path, const struct stat *st, struct tree_entry *o
     };
 }
 
+bool tree_errno_is_general(int errnum) {
+    return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM || errnum == ENOBUFS ||
+           errnum == EAGAIN || errnum == EINTR || errnum == ETIMEDOUT;
+}
+
 int tree_parent_of(struct tree_parent *p, const char *path, const char **leaf) {
     const char *slash = strrchr(path, '/');
     size_t len = slash == NULL ? 0 : (size_t)(slash - path);

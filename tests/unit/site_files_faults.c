@@ -133,6 +133,18 @@ static void test_a_failed_sync_sends_again(void **state) {
     expect_complete(p);
 }
 
+// A disk that writes less than it was given is asked to write the rest; one that only says it has
+// written is found out when it is read back, and the batch is sent anew.
+static void test_a_disk_that_writes_less(void **state) {
+    struct place *p = *state;
+    make_sample(p);
+    assert_int_equal(WEXITSTATUS(run_child(p, "stage-lies:fail:7")), -ERR_RETRY);
+    assert_false(is_there(p->destination, "d1"));
+    assert_int_equal(count_own(p), 0);
+    assert_int_equal(WEXITSTATUS(run_child(p, "stage-short:fail:3+")), 0);
+    expect_complete(p);
+}
+
 // Ends like a kill between the renames and the receipt: the next attempt finds all of it there.
 static void test_a_lost_receipt_sends_nothing_again(void **state) {
     struct place *p = *state;
@@ -406,6 +418,7 @@ int main(int argc, char **argv) {
         PLACED(test_killed_at_each_point),
         PLACED(test_failed_at_each_point),
         PLACED(test_a_failed_sync_sends_again),
+        PLACED(test_a_disk_that_writes_less),
         PLACED(test_a_lost_receipt_sends_nothing_again),
         PLACED(test_killed_at_random),
         PLACED(test_files_that_do_not_hold_still),
