@@ -368,6 +368,8 @@ int execution_walk(struct execution *x, struct err *e) {
     }
     struct outcome_left left = {0};
     if (rc == 0)
+        rc = journal_settle(x->journal, &failure); // the outcome is read as others read it
+    if (rc == 0)
         rc = outcome_code(x, &left, &failure);
     outcome_tell(x, &outcome, &left, clock_mono_ns() - began);
     return end_run(x, rc, &failure, e);

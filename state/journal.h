@@ -70,6 +70,8 @@ int journal_set_fingerprint(struct journal *j, bool source, const char *fingerpr
 int journal_run_begin(struct journal *j, const char *command, const char *plan_digest,
                       struct err *e);
 int journal_run_end(struct journal *j, int exit_status, const char *outcome, struct err *e);
+// Waits until all that was told is durable, and so seen by others that read the journal.
+int journal_settle(struct journal *j, struct err *e);
 
 // One attempt at one step, which must be PENDING or FAILED. *attempt identifies it in the calls
 // below. Conflicts and problems that no batch stands for are superseded: this attempt looks again.

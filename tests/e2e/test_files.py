@@ -84,6 +84,19 @@ def test_an_end_that_rounds_times_is_sent_nothing_again(tmp_path, mvimig):
     files.unmount(place)
 
 
+def test_what_is_left_over_is_told_at_once(tmp_path, mvimig):
+    """The last step's problems are in the exit status, though its record was on its way to the disk
+    when it ended."""
+    for n in range(8):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        m = FilesMigration(folder, mvimig)
+        fill(m.source, 4, users=1)
+        os.mkfifo(os.path.join(m.source, "user0", "fifo"))
+        m.apply().expect(3)
+        assert m.ask("select class from problem") == [("special",)]
+
+
 # --- a user with no right to give files away, as in a pod
 
 ARBITRARY = ["setpriv", "--reuid", "12345", "--regid", "0", "--clear-groups"]

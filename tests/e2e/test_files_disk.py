@@ -137,7 +137,7 @@ def test_no_inodes_left(tmp_path, mvimig):
 # --- calls that fail
 
 CALLS = [(call, error) for call, errors in (
-    ("openat", "EIO EMFILE ENOSPC"), ("mkdirat", "EIO ENOSPC"), ("pwrite64", "EIO ENOSPC EDQUOT"),
+    ("openat", "EMFILE ENFILE"), ("mkdirat", "EIO ENOSPC"), ("pwrite64", "EIO ENOSPC EDQUOT"),
     ("pread64", "EIO"), ("ftruncate", "EIO"), ("syncfs", "EIO ENOSPC EDQUOT"), ("fsync", "EIO"),
     ("renameat2", "EIO ENOSPC EROFS"), ("fchmod", "EIO EROFS"), ("utimensat", "EIO EROFS"),
     ("linkat", "EIO EMLINK"), ("symlinkat", "EIO ENOSPC"), ("unlinkat", "EIO"),
