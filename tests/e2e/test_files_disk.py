@@ -16,8 +16,8 @@ PAGE = 4096
 # MVIMIG_DISK=long: every level and every call instead of samples.
 LONG = os.environ.get("MVIMIG_DISK") == "long"
 # 0 done; 3 failed steps; 10 the journal; 13 given up after retries; 143 stopped while it tried
-# again; 1, 2 before anything began.
-ENDS = (0, 1, 2, 3, 10, 13, 143)
+# again; 1, 2 before anything began; 127 the program itself could not be read.
+ENDS = (0, 1, 2, 3, 10, 13, 127, 143)
 
 
 def completes(m):

@@ -85,7 +85,11 @@ class FilesMigration:
                              *options).wait()
 
     def begun(self):
-        return os.path.exists(os.path.join(self.work_dir, "journal.db"))
+        """A run was recorded: before that, not even the configuration's path is known."""
+        try:
+            return self.ask("select count(*) from run")[0][0] > 0
+        except sqlite3.OperationalError:
+            return False
 
     def ask(self, query):
         db = sqlite3.connect(f"file:{self.work_dir}/journal.db?mode=ro", uri=True, timeout=30)
