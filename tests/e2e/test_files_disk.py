@@ -183,6 +183,8 @@ def test_a_call_fails_once(tmp_path, mvimig):
         fired += hits > 0
         assert done.returncode != 0 or m.ask(
             "select count(*) from step where state <> 'done'") == [(0,)]
+        if done.returncode == 3 and left_over(m):  # the source could not be read: told, left out
+            m = FilesMigration(folder, mvimig)
         try:
             m.apply().ok()  # where it was the removal of staging that failed, this one does it
             completes(m, NOT_KEPT.get(call, ()))
