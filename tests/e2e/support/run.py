@@ -122,6 +122,16 @@ class Program:
                 assert secret.encode() not in stream, f"told the secret {secret!r}\n{result}"
         assert result.rc != SANITIZER_EXIT and not SANITIZER_WORDS.search(result.stderr), \
             f"a sanitizer reports\n{result}"
+        self._note_messages(result)
+
+    @staticmethod
+    def _note_messages(result):
+        """For script/messages: what a user was told on the way to an exit status."""
+        path = os.environ.get("MVIMIG_MESSAGES")
+        if path and result.stderr and result.arguments:
+            with open(path, "a", encoding="utf-8") as f:
+                for line in result.stderr.splitlines():
+                    f.write(f"{result.rc}\t{result.arguments[0]}\t{line}\n")
 
     def assert_no_secret_below(self, *folders):
         """Plan, journal, dumps' index, logs: whatever a run leaves behind."""
