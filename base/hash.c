@@ -44,7 +44,14 @@ void hash_field_str(struct hash *h, const char *s) {
 
 void hash_final(struct hash *h, uint8_t out[HASH_SIZE]) {
     MUST(EVP_DigestFinal_ex(h->ctx, out, NULL) == 1);
-    MUST(EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) == 1);
+    MUST(EVP_DigestInit_ex(h->ctx, NULL, NULL) == 1); // the same algorithm, not looked up again
+}
+
+void hash_so_far(const struct hash *h, uint8_t out[HASH_SIZE]) {
+    EVP_MD_CTX *copy = EVP_MD_CTX_new();
+    MUST(copy != NULL && EVP_MD_CTX_copy_ex(copy, h->ctx) == 1);
+    MUST(EVP_DigestFinal_ex(copy, out, NULL) == 1);
+    EVP_MD_CTX_free(copy);
 }
 
 void hash_free(struct hash *h) {

@@ -17,10 +17,14 @@ void hash_update(struct hash *h, const void *data, size_t len);
 void hash_field(struct hash *h, const void *data, size_t len);
 void hash_field_str(struct hash *h, const char *s);      // NULL counts as a value of its own
 void hash_final(struct hash *h, uint8_t out[HASH_SIZE]); // and starts anew
+// The digest of what came so far; more may come.
+void hash_so_far(const struct hash *h, uint8_t out[HASH_SIZE]);
 void hash_free(struct hash *h);
 void hash_cleanup(struct hash **h);
 #define AUTO_HASH AUTO(hash_cleanup)
 
+// Looks the algorithm up each time, which for a small document costs as much as its digest: where
+// there are many, keep a struct hash.
 void hash_bytes(const void *data, size_t len, uint8_t out[HASH_SIZE]);
 void hash_hex(const uint8_t in[HASH_SIZE], char out[HASH_HEX]);
 int hash_unhex(const char *hex, uint8_t out[HASH_SIZE]); // 0, or -1 when it is not 64 hex digits

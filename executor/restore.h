@@ -104,6 +104,7 @@ enum restore_verdict restore_compare(const struct restore_doc *d, const uint8_t 
 // SHA-256 of a document as a server stores it: _id first.
 void restore_digest(const uint8_t *doc, size_t len, char out[HASH_HEX]);
 void restore_digest_bytes(const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]);
+void restore_digest_with(struct hash *h, const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]);
 // The key of a document in the base (executor/laid.h): type byte and value of its _id.
 void restore_key(const struct docid *id, struct buf *out);
 
@@ -126,6 +127,7 @@ struct restore {
     const char *collection;
     bool look_first;
     struct laid_writer *laid;
+    struct hash *hash;           // for the digests of what was laid
     uint64_t failed;             // documents that the policy "fail" stops at
     struct step_result recorded; // how much of the step's result the journal has, batch by batch
 };

@@ -76,15 +76,21 @@ enum restore_verdict restore_compare(const struct restore_doc *d, const uint8_t 
     return VERDICT_DIFFERENT;
 }
 
-void restore_digest_bytes(const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]) {
+void restore_digest_with(struct hash *h, const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]) {
     struct doc_element id;
     if (doc_find(doc, len, "_id", &id) != 1 || id.start == doc + 4) {
-        hash_bytes(doc, len, out);
-        return;
+        hash_update(h, doc, len);
+    } else {
+        AUTO_BUF struct buf moved = BUF_INIT(2u * DOC_MAX);
+        id_first(doc, len, &moved);
+        hash_update(h, moved.data, moved.len);
     }
-    AUTO_BUF struct buf moved = BUF_INIT(2u * DOC_MAX);
-    id_first(doc, len, &moved);
-    hash_bytes(moved.data, moved.len, out);
+    hash_final(h, out);
+}
+
+void restore_digest_bytes(const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]) {
+    AUTO_HASH struct hash *h = hash_new();
+    restore_digest_with(h, doc, len, out);
 }
 
 void restore_digest(const uint8_t *doc, size_t len, char out[HASH_HEX]) {

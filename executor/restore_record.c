@@ -86,7 +86,7 @@ static int record_laid(struct restore *r, const struct restore_batch *b, struct 
         const struct restore_doc *d = &b->docs[i];
         if (d->state == DOC_SENT || (d->state == DOC_REPLACED && d->updated)) {
             uint8_t digest[HASH_SIZE];
-            restore_digest_bytes(d->expected, d->expected_len, digest);
+            restore_digest_with(r->hash, d->expected, d->expected_len, digest);
             restore_key(&d->id, &key);
             laid_add(r->laid, key.data, key.len, digest);
         }

@@ -132,7 +132,9 @@ static int run(struct step_run *s, struct err *e) {
         return rc;
     }
     AUTO_LAID_WRITER struct laid_writer *laid = laid_writer_new(s, r.collection);
+    AUTO_HASH struct hash *hash = hash_new();
     r.laid = laid;
+    r.hash = hash;
     r.recorded = s->result;
     struct restore_source source = {.reader = reader, .fixups = fixups, .done = &done};
     return do_batches(&r, &source, e);

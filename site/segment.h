@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A dump file: BSON documents back to back, as mongodump writes them, in a zstd stream (RFC 8878):
 // `zstd -d` and then bsondump or mongorestore read it. A file cut at the end of a document looks
-// whole by itself, so how many documents and bytes it must hold, and their digest, stand in the
-// journal, and once more at the end of the file, in a skippable frame that zstd passes over
-// (site/segment_private.h), together with the digest of the compressed bytes.
+// whole by itself, so how many documents and bytes it must hold stands in the journal, with the
+// digest of the file, and once more at the end of the file, in a skippable frame that zstd passes
+// over (site/segment_private.h).
 //
 // Writing: segment_create, segment_add for each document, segment_publish (temp + fsync + rename).
 // A writer that goes out of scope without it leaves nothing behind.
 // Reading: segment_open; segment_check reads all bytes of the file once and compares digests, so
 // that nothing is done with any document of a file that is damaged anywhere, or that is another
-// dump than the journal knows; then segment_next hands out the documents (the file is in the page
-// cache by then), with frames, count and the digest of the documents themselves checked again.
+// dump than the journal knows; then segment_next hands out the documents, with their frames, their
+// count and zstd's checksum of them checked. A small file is kept in memory from the check on; a
+// larger one is read again, and its digest compared again at the end.
 #pragma once
 
 #include <stdbool.h>
@@ -23,8 +24,8 @@
 
 struct segment_sum {
     uint64_t documents, bytes; // of the uncompressed stream
-    char digest[HASH_HEX];     // its SHA-256
     uint64_t file_bytes;       // of the file as it is on disk
+    char digest[HASH_HEX];     // SHA-256 of the file, as sha256sum tells it
 };
 
 struct segment_writer;

@@ -3,8 +3,8 @@
 
 #include "site/segment_private.h"
 
-static const uint8_t head[16] = {0x5d, 0x2a, 0x4d, 0x18, 88,  0,   0,   0,
-                                 'm',  'v',  'i',  'm',  'i', 'g', ' ', '1'};
+static const uint8_t head[16] = {0x5d, 0x2a, 0x4d, 0x18, 56,  0,   0,   0,
+                                 'm',  'v',  'i',  'm',  'i', 'g', ' ', '2'};
 
 static void put64(uint8_t *out, uint64_t n) {
     for (int i = 0; i < 8; i++) {
@@ -24,8 +24,7 @@ void segment_end_write(const struct segment_end *end, uint8_t out[SEGMENT_END_SI
     memcpy(out, head, sizeof head);
     put64(out + 16, end->documents);
     put64(out + 24, end->bytes);
-    memcpy(out + 32, end->stream, HASH_SIZE);
-    memcpy(out + 64, end->file, HASH_SIZE);
+    memcpy(out + 32, end->file, HASH_SIZE);
 }
 
 int segment_end_read(const uint8_t in[SEGMENT_END_SIZE], struct segment_end *end) {
@@ -34,7 +33,6 @@ int segment_end_read(const uint8_t in[SEGMENT_END_SIZE], struct segment_end *end
     }
     end->documents = get64(in + 16);
     end->bytes = get64(in + 24);
-    memcpy(end->stream, in + 32, HASH_SIZE);
-    memcpy(end->file, in + 64, HASH_SIZE);
+    memcpy(end->file, in + 32, HASH_SIZE);
     return 0;
 }

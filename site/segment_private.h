@@ -2,15 +2,14 @@
 // The end of a dump file: a skippable frame of zstd (RFC 8878, 3.1.2), all numbers little endian.
 //
 //     0  4  magic number 0x184D2A5D
-//     4  4  length of what follows: 88
-//     8  8  "mvimig 1"
+//     4  4  length of what follows: 56
+//     8  8  "mvimig 2"
 //    16  8  documents
 //    24  8  bytes of the uncompressed stream
-//    32 32  SHA-256 of the uncompressed stream
-//    64 32  SHA-256 of all bytes of the file before this frame
+//    32 32  SHA-256 of all bytes of the file before this frame
 //
-// A flipped bit that decompresses to the same documents is found by the last field, one in this
-// frame by comparing every field with what was read.
+// The last field tells whether the file is as it was written where no journal knows it. One that
+// does has the digest of the whole file, this frame included.
 #pragma once
 
 #include <stddef.h>
@@ -18,11 +17,11 @@
 
 #include "base/hash.h"
 
-#define SEGMENT_END_SIZE 96
+#define SEGMENT_END_SIZE 64
 
 struct segment_end {
     uint64_t documents, bytes;
-    uint8_t stream[HASH_SIZE], file[HASH_SIZE];
+    uint8_t file[HASH_SIZE];
 };
 void segment_end_write(const struct segment_end *end, uint8_t out[SEGMENT_END_SIZE]);
 // 0, or -1 when it is not such a frame.

@@ -12,17 +12,21 @@
 #include "site/segment.h"
 #include "site/segment_private.h"
 
+// A file up to this size is read once and kept: some 20,000 of MVI's documents.
+#define KEEP_MAX (8u << 20)
+
 struct segment_reader {
     char *path;
     int fd;
     uint64_t file_size, file_at; // file_at: compressed bytes read, the end frame not among them
+    bool kept;                   // all of them are in `in`
     bool checked;                // segment_check has passed
     struct segment_end end;
     struct segment_sum sum;
     ZSTD_DStream *zstd;
     size_t frame_left; // 0: the zstd frame is complete
-    struct hash *stream_hash, *file_hash;
-    uint8_t *in; // compressed
+    struct hash *hash; // of the compressed bytes
+    uint8_t *in;
     size_t in_cap;
     ZSTD_inBuffer in_at;
     uint8_t *data; // uncompressed: from `start` to `stop` not handed out yet
@@ -50,9 +54,12 @@ int segment_open(int dirfd, const char *path, struct segment_reader **out, struc
     r->file_size = (uint64_t)st.st_size;
     r->zstd = ZSTD_createDStream();
     MUST(r->zstd);
-    r->stream_hash = hash_new();
-    r->file_hash = hash_new();
+    r->hash = hash_new();
     r->in_cap = ZSTD_DStreamInSize();
+    if (r->file_size > r->in_cap && r->file_size <= KEEP_MAX) {
+        r->in_cap = (size_t)r->file_size;
+    }
+    r->kept = r->file_size <= r->in_cap;
     r->in = must_calloc(1, r->in_cap);
     r->cap = 2 * ZSTD_DStreamOutSize();
     r->data = must_calloc(1, r->cap);
@@ -66,8 +73,7 @@ void segment_reader_free(struct segment_reader *r) {
     }
     auto_close(&r->fd);
     ZSTD_freeDStream(r->zstd);
-    hash_free(r->stream_hash);
-    hash_free(r->file_hash);
+    hash_free(r->hash);
     free(r->in);
     free(r->data);
     free(r->path);
@@ -87,33 +93,38 @@ uint64_t segment_offset(const struct segment_reader *r) {
     return r->offset;
 }
 
-static int rewind_reader(struct segment_reader *r, struct err *e) {
+static int rewind_file(struct segment_reader *r, struct err *e) {
     uint8_t ignored[HASH_SIZE];
     if (lseek(r->fd, 0, SEEK_SET) != 0) {
         return err_sys(e, ERR_IO, errno, "%s: cannot be read", r->path);
     }
-    ZSTD_DCtx_reset(r->zstd, ZSTD_reset_session_only);
-    hash_final(r->stream_hash, ignored);
-    hash_final(r->file_hash, ignored);
+    hash_final(r->hash, ignored);
     r->in_at = (ZSTD_inBuffer){0};
-    r->frame_left = 1; // an empty file is no frame
-    r->file_at = r->documents = r->offset = 0;
-    r->start = r->stop = 0;
+    r->file_at = 0;
     return 0;
 }
 
+// To the first document, of a file that was checked; what is kept of it is not read again.
+static int begin_stream(struct segment_reader *r, struct err *e) {
+    ZSTD_DCtx_reset(r->zstd, ZSTD_reset_session_only);
+    r->in_at.pos = 0;
+    r->frame_left = 1; // an empty file is no frame
+    r->documents = r->offset = 0;
+    r->start = r->stop = 0;
+    return r->kept ? 0 : rewind_file(r, e);
+}
+
 // Reads the end frame; what is before it is the zstd stream.
-static int read_end(struct segment_reader *r, struct err *e) {
-    uint8_t frame[SEGMENT_END_SIZE];
-    if (r->file_size < sizeof frame) {
+static int read_end(struct segment_reader *r, uint8_t frame[SEGMENT_END_SIZE], struct err *e) {
+    if (r->file_size < SEGMENT_END_SIZE) {
         return damaged(r, "the file is cut short", e);
     }
-    off_t at = (off_t)(r->file_size - sizeof frame);
-    ssize_t got = pread(r->fd, frame, sizeof frame, at);
+    off_t at = (off_t)(r->file_size - SEGMENT_END_SIZE);
+    ssize_t got = pread(r->fd, frame, SEGMENT_END_SIZE, at);
     if (got < 0) {
         return err_sys(e, ERR_IO, errno, "%s: cannot be read", r->path);
     }
-    if (got != sizeof frame || segment_end_read(frame, &r->end) != 0) {
+    if (got != SEGMENT_END_SIZE || segment_end_read(frame, &r->end) != 0) {
         return damaged(r, "the end of the file is not that of a dump: it is cut short or damaged",
                        e);
     }
@@ -137,6 +148,7 @@ static int read_compressed(struct segment_reader *r, struct err *e) {
         }
         got += (size_t)n;
     }
+    hash_update(r->hash, r->in, got);
     r->file_at += got;
     r->in_at = (ZSTD_inBuffer){.src = r->in, .size = got};
     return 0;
@@ -186,7 +198,6 @@ static int decompress(struct segment_reader *r, struct err *e) {
             return damaged(r, ZSTD_getErrorName(left), e);
         }
         size_t got = out.pos - r->stop;
-        hash_update(r->stream_hash, r->data + r->stop, got);
         r->stop = out.pos;
         r->frame_left = left;
         if (got) {
@@ -240,12 +251,13 @@ static int next_document(struct segment_reader *r, const uint8_t **doc, size_t *
     return 1;
 }
 
-// What was read is what was written: count, bytes and SHA-256.
+// What was read is what was written. zstd has compared its checksum of the documents; a file that
+// was read a second time must have been the same again.
 static int check_stream(struct segment_reader *r, struct err *e) {
-    uint8_t stream[HASH_SIZE];
-    hash_final(r->stream_hash, stream);
+    uint8_t file[HASH_SIZE];
+    hash_so_far(r->hash, file);
     if (r->documents != r->end.documents || r->offset != r->end.bytes ||
-        memcmp(stream, r->end.stream, HASH_SIZE) != 0) {
+        (!r->kept && memcmp(file, r->end.file, HASH_SIZE) != 0)) {
         return damaged(r, "the documents are not those that were written", e);
     }
     return 0;
@@ -264,40 +276,45 @@ static int check_promise(const struct segment_reader *r, const struct segment_su
     return 0;
 }
 
-// The digest of the compressed bytes, against the one in the end frame.
-static int check_file(struct segment_reader *r, struct err *e) {
+// The digest of the compressed bytes, against the one in the end frame; and that of the whole file.
+static int check_file(struct segment_reader *r, const uint8_t frame[SEGMENT_END_SIZE],
+                      struct err *e) {
     uint8_t file[HASH_SIZE];
     int rc = 0;
     while (rc == 0 && r->file_at < r->file_size - SEGMENT_END_SIZE) {
         rc = read_compressed(r, e);
-        hash_update(r->file_hash, r->in_at.src, r->in_at.size);
     }
     if (rc) {
         return rc;
     }
-    hash_final(r->file_hash, file);
-    return memcmp(file, r->end.file, HASH_SIZE) == 0
-               ? 0
-               : damaged(r, "the file is not as it was written (SHA-256): it is damaged", e);
+    hash_so_far(r->hash, file);
+    if (memcmp(file, r->end.file, HASH_SIZE) != 0) {
+        return damaged(r, "the file is not as it was written (SHA-256): it is damaged", e);
+    }
+    hash_update(r->hash, frame, SEGMENT_END_SIZE);
+    hash_final(r->hash, file);
+    hash_hex(file, r->sum.digest);
+    return 0;
 }
 
 int segment_check(struct segment_reader *r, const struct segment_sum *promised, struct err *e) {
+    uint8_t frame[SEGMENT_END_SIZE];
     r->checked = false;
-    int rc = rewind_reader(r, e);
+    r->offset = 0;
+    int rc = rewind_file(r, e);
     if (rc == 0) {
-        rc = read_end(r, e);
-    }
-    if (rc == 0) {
-        rc = check_file(r, e);
+        rc = read_end(r, frame, e);
     }
     if (rc == 0) {
         r->sum = (struct segment_sum){
             .documents = r->end.documents, .bytes = r->end.bytes, .file_bytes = r->file_size};
-        hash_hex(r->end.stream, r->sum.digest);
+        rc = check_file(r, frame, e);
+    }
+    if (rc == 0) {
         rc = check_promise(r, promised, e);
     }
     if (rc == 0) {
-        rc = rewind_reader(r, e);
+        rc = begin_stream(r, e);
     }
     r->checked = rc == 0;
     return rc;

@@ -22,7 +22,7 @@ struct segment_writer {
     int dir; // of the file
     char *path;
     ZSTD_CStream *zstd;
-    struct hash *stream_hash, *file_hash;
+    struct hash *hash; // of the file
     uint64_t documents, bytes, file_bytes;
     uint8_t *out; // compressed bytes on their way to the file
     size_t out_len, out_cap;
@@ -51,8 +51,7 @@ int segment_create(int dirfd, const char *path, struct segment_writer **out, str
     MUST(!ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_checksumFlag, 1)));
     w->out_cap = 4 * ZSTD_CStreamOutSize();
     w->out = must_calloc(1, w->out_cap);
-    w->stream_hash = hash_new();
-    w->file_hash = hash_new();
+    w->hash = hash_new();
     *out = STEAL(w);
     return 0;
 }
@@ -65,7 +64,7 @@ static int flush(struct segment_writer *w, struct err *e) {
     if (rc) {
         return err_wrap(e, "%s", w->path);
     }
-    hash_update(w->file_hash, w->out, w->out_len);
+    hash_update(w->hash, w->out, w->out_len);
     w->file_bytes += w->out_len;
     w->out_len = 0;
     return 0;
@@ -97,7 +96,6 @@ int segment_add(struct segment_writer *w, const uint8_t *doc, size_t len, struct
         return err_set(e, ERR_DATA, "%s: document %llu is not framed as BSON", w->path,
                        (unsigned long long)w->documents);
     }
-    hash_update(w->stream_hash, doc, len);
     w->documents++;
     w->bytes += len;
     return compress(w, doc, len, ZSTD_e_continue, e);
@@ -105,7 +103,7 @@ int segment_add(struct segment_writer *w, const uint8_t *doc, size_t len, struct
 
 static int finish(struct segment_writer *w, struct segment_sum *sum, struct err *e) {
     struct segment_end end = {.documents = w->documents, .bytes = w->bytes};
-    uint8_t frame[SEGMENT_END_SIZE];
+    uint8_t frame[SEGMENT_END_SIZE], whole[HASH_SIZE];
     int rc = compress(w, NULL, 0, ZSTD_e_end, e);
     if (rc == 0) {
         rc = flush(w, e);
@@ -113,12 +111,13 @@ static int finish(struct segment_writer *w, struct segment_sum *sum, struct err 
     if (rc) {
         return rc;
     }
-    hash_final(w->stream_hash, end.stream);
-    hash_final(w->file_hash, end.file);
+    hash_so_far(w->hash, end.file);
     segment_end_write(&end, frame);
+    hash_update(w->hash, frame, sizeof frame);
+    hash_final(w->hash, whole);
     *sum = (struct segment_sum){
         .documents = w->documents, .bytes = w->bytes, .file_bytes = w->file_bytes + sizeof frame};
-    hash_hex(end.stream, sum->digest);
+    hash_hex(whole, sum->digest);
     return tempfile_write(&w->file, frame, sizeof frame, e);
 }
 
@@ -137,8 +136,7 @@ void segment_writer_free(struct segment_writer *w) {
     tempfile_drop(&w->file);
     auto_close(&w->dir);
     ZSTD_freeCStream(w->zstd);
-    hash_free(w->stream_hash);
-    hash_free(w->file_hash);
+    hash_free(w->hash);
     free(w->out);
     free(w->path);
     free(w);

@@ -246,11 +246,78 @@ static void is_plain_zstd(void **state) {
     size_t got = ZSTD_decompress(out, sizeof out, data, len);
     assert_false(ZSTD_isError(got));
     assert_int_equal(got, sum.bytes);
+    // And sha256sum tells what the journal says.
     uint8_t digest[HASH_SIZE];
     char hex[HASH_HEX];
-    hash_bytes(out, got, digest);
+    hash_bytes(data, len, digest);
     hash_hex(digest, hex);
     assert_string_equal(hex, sum.digest);
+    assert_int_equal(len, sum.file_bytes);
+}
+
+// `n` documents of 64 kB of noise, which no compressor makes smaller.
+static void write_noise(int dir, const char *path, size_t n, unsigned seed) {
+    struct segment_sum sum;
+    struct err e = {0};
+    AUTO_SEGMENT_WRITER struct segment_writer *w = NULL;
+    AUTO_FREE uint8_t *doc = calloc(1, 65536);
+    assert_int_equal(segment_create(dir, path, &w, &e), 0);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 4; k < 65535; k++) {
+            seed = seed * 1103515245 + 12345;
+            doc[k] = (uint8_t)(seed >> 16);
+        }
+        doc[2] = 1;
+        assert_int_equal(segment_add(w, doc, 65536, &e), 0);
+    }
+    assert_int_equal(segment_publish(w, &sum, &e), 0);
+}
+
+// How a file reads that becomes another dump, just as well formed, after it was checked.
+static int read_exchanged(int dir, size_t n) {
+    struct err e = {0};
+    const uint8_t *doc;
+    size_t len, one_len, two_len;
+    char *one, *two;
+    int rc;
+    write_noise(dir, "one", n, 1);
+    write_noise(dir, "two", n, 2);
+    assert_int_equal(file_read(dir, "one", 64 << 20, &one, &one_len, &e), 0);
+    assert_int_equal(file_read(dir, "two", 64 << 20, &two, &two_len, &e), 0);
+    assert_int_equal(one_len, two_len);
+    AUTO_SEGMENT_READER struct segment_reader *r = NULL;
+    assert_int_equal(segment_open(dir, "one", &r, &e), 0);
+    assert_int_equal(segment_check(r, NULL, &e), 0);
+    int fd = openat(dir, "one", O_WRONLY);
+    assert_int_equal(fd_write_all(fd, two, two_len), 0);
+    close(fd);
+    while ((rc = segment_next(r, &doc, &len, &e)) > 0) {
+    }
+    free(one);
+    free(two);
+    return rc;
+}
+
+static void is_checked_again_or_kept(void **state) {
+    struct place *p = *state;
+    assert_int_equal(read_exchanged(p->fd, 4), 0); // kept in memory since the check
+    assert_int_equal(read_exchanged(p->fd, 200), ERR_DATA);
+}
+
+// An end frame that was made to fit an altered file does not help it: the journal knows the file.
+static void refuses_an_altered_file_with_a_fitting_end(void **state) {
+    struct place *p = *state;
+    struct segment_sum sum;
+    struct err e = {0};
+    size_t len;
+    AUTO_FREE char *data = small_segment(p->fd, &sum, &len);
+    size_t end = len - 64;
+    data[end - 1] ^= 1; // of zstd's checksum
+    hash_bytes(data, end, (uint8_t *)data + end + 32);
+    put_damaged(p->fd, data, len);
+    assert_int_equal(check_file(p->fd, "damaged", NULL, &e), 0);
+    assert_int_equal(check_file(p->fd, "damaged", &sum, &e), ERR_DATA);
+    assert_non_null(strstr(e.text, "not the dump that the journal knows"));
 }
 
 int main(void) {
@@ -262,6 +329,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(refuses_flipped_bits, place_make, place_remove),
         cmocka_unit_test_setup_teardown(refuses_another_dump, place_make, place_remove),
         cmocka_unit_test_setup_teardown(is_plain_zstd, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(is_checked_again_or_kept, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(refuses_an_altered_file_with_a_fitting_end, place_make,
+                                        place_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
