@@ -7,11 +7,11 @@
 //
 // Threads: any number of workers call; one writer thread owns the writing connection. Calls of
 // several workers share transactions; a call returns only when its own change is durable, but for
-// journal_step_begin, journal_batch and journal_step_end, which return once it is made: they say
-// what was done at the destination, and to lose the newest of them in a kill means only to do that
-// again (never one without those that were told after it). A reader that holds the database busy is
-// waited out, with one log line a minute through on_wait (which the writer thread calls), never a
-// failure.
+// journal_step_begin, journal_batch and journal_step_end (but of a dump), which return once it is
+// made: they say what was done at the destination, and to lose the newest of them in a kill means
+// only to do that again (never one without those that were told after it). A reader that holds the
+// database busy is waited out, with one log line a minute through on_wait (which the writer thread
+// calls), never a failure.
 //
 // Errors: a call whose own change is refused (a batch recorded twice, a step that is done already)
 // fails alone. A failure of the file itself, or of a commit, ends the journal: that call and every
