@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/escape.h"
 
-#define HEAD 9
+#define HEAD PROTOCOL_HEAD
 // Room for every answer that may be under way while a frame waits to go out.
 #define IN_MAX (4u * (PROTOCOL_FRAME_MAX + HEAD))
 #define IN_FIRST (512u << 10)
@@ -43,16 +43,23 @@ void wire_close(struct wire *w) {
 
 // --- in
 
-static uint32_t frame_len(const uint8_t *head) {
-    return (uint32_t)head[1] << 24 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 8 | head[4];
+static uint32_t get_u32(const uint8_t *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static void set_u32(uint8_t *at, uint32_t n) {
+    for (int i = 0; i < 4; i++) {
+        at[i] = (uint8_t)(n >> (24 - 8 * i));
+    }
 }
 
 uint32_t wire_check(enum frame_type type, const void *data, size_t len) {
     return type == FRAME_TAR ? 0 : (uint32_t)hash_mix64(data, len) ^ (uint32_t)type * 0x9e3779b1u;
 }
 
-static uint32_t frame_check(const uint8_t *head) {
-    return (uint32_t)head[5] << 24 | (uint32_t)head[6] << 16 | (uint32_t)head[7] << 8 | head[8];
+// Of the type, the length and the payload's check.
+static uint32_t head_check(const uint8_t *head) {
+    return (uint32_t)hash_mix64(head, HEAD - 4);
 }
 
 // Makes room for at least one more frame's rest; what was handed out is given up.
@@ -62,7 +69,7 @@ static void in_room(struct wire *w) {
         w->len -= w->at;
         w->at = 0;
     }
-    size_t need = w->len >= HEAD ? HEAD + (size_t)frame_len(w->data) : HEAD;
+    size_t need = w->len >= HEAD ? HEAD + (size_t)get_u32(w->data + 1) : HEAD;
     need = need > IN_MAX ? w->cap : need;
     if (w->len == w->cap || need > w->cap) {
         w->cap = need > 2 * w->cap ? need : 2 * w->cap;
@@ -102,14 +109,17 @@ static int no_frame(const struct wire *w, const uint8_t *head, struct err *e) {
 static int in_frame(struct wire *w, struct frame *f, struct err *e) {
     while (w->len - w->at >= HEAD) {
         const uint8_t *head = w->data + w->at;
-        uint32_t len = frame_len(head);
-        if (!is_known(head[0]) || len > PROTOCOL_FRAME_MAX) {
+        uint32_t len = get_u32(head + 1);
+        // At once: whoever believed a length that is wrong would wait for what never comes, and
+        // take each ALIVE for a part of it.
+        if (!is_known(head[0]) || len > PROTOCOL_FRAME_MAX ||
+            head_check(head) != get_u32(head + 9)) {
             return no_frame(w, head, e);
         }
         if (w->len - w->at < HEAD + (size_t)len) {
             return 0;
         }
-        if (wire_check(head[0], head + HEAD, len) != frame_check(head)) {
+        if (wire_check(head[0], head + HEAD, len) != get_u32(head + 5)) {
             return no_frame(w, head, e);
         }
         w->at += HEAD + (size_t)len;
@@ -227,12 +237,17 @@ static int out_all(struct wire *w, struct iovec *v, int n, struct err *e) {
     return 0;
 }
 
+void wire_head(enum frame_type type, const void *data, size_t len, uint8_t head[PROTOCOL_HEAD]) {
+    head[0] = (uint8_t)type;
+    set_u32(head + 1, (uint32_t)len);
+    set_u32(head + 5, wire_check(type, data, len));
+    set_u32(head + 9, head_check(head));
+}
+
 int wire_send(struct wire *w, enum frame_type type, const void *data, size_t len, struct err *e) {
     MUST(len <= PROTOCOL_FRAME_MAX);
-    uint32_t check = wire_check(type, data, len);
-    uint8_t head[HEAD] = {(uint8_t)type,          (uint8_t)(len >> 24),  (uint8_t)(len >> 16),
-                          (uint8_t)(len >> 8),    (uint8_t)len,          (uint8_t)(check >> 24),
-                          (uint8_t)(check >> 16), (uint8_t)(check >> 8), (uint8_t)check};
+    uint8_t head[HEAD];
+    wire_head(type, data, len, head);
     struct iovec v[2] = {{.iov_base = head, .iov_len = HEAD},
                          {.iov_base = (void *)data, .iov_len = len}};
     pthread_mutex_lock(&w->lock);

@@ -10,7 +10,7 @@
 #include "site/protocol.h"
 #include "tests/unit/site_files_support.h"
 
-#define HEAD 9 // of a frame
+#define HEAD PROTOCOL_HEAD
 
 enum lie { LIE_NONE, LIE_CUT, LIE_HANG, LIE_FLIP, LIE_INSERT };
 
@@ -355,9 +355,9 @@ static void lone_end(struct lone *l) {
 }
 
 static void put_frame(struct buf *b, char type, const void *data, size_t len) {
-    put_u8(b, (uint8_t)type);
-    put_u32(b, (uint32_t)len);
-    put_u32(b, wire_check((enum frame_type)type, data, len));
+    uint8_t head[HEAD];
+    wire_head((enum frame_type)type, data, len, head);
+    buf_put(b, head, sizeof head);
     buf_put(b, data, len);
 }
 
