@@ -17,9 +17,9 @@
 
 static void start_driver(void) {
     mallopt(M_MMAP_THRESHOLD, MAP_FROM);
-    mongoc_init();
-    // The driver would print warnings on its own.
+    // The driver would print warnings on its own, the first of them while it starts.
     mongoc_log_set_handler(NULL, NULL);
+    mongoc_init();
 }
 
 static void need_driver(void) {
