@@ -15,6 +15,7 @@ put_program() {
 # new_root ROOT: what every one has: the usual folders, a user of each kind, a shell and busybox's
 # other tools in /bin.
 new_root() {
+    # shellcheck disable=SC2153  # given by the caller
     local root=$1 applet busybox=$BUSYBOX
     mkdir -p "$root"/{bin,usr/bin,usr/local/bin,lib64,etc,tmp,root,proc,sys,dev,run,opt}
     chmod 1777 "$root/tmp"
