@@ -78,9 +78,13 @@ static int audit(struct command_context *c, const char *dir, int fd, struct err 
                        "%s: the record was altered; keep a copy, compare the head with the logs, "
                        "and put journal-sealed.db or a backup back",
                        dir);
-    return d.differ > 0 ? err_set(e, ERR_DIFFERS, "%s: %zu dump file(s) are not what was recorded",
-                                  dir, d.differ)
-                        : 0;
+    return d.differ > 0
+               ? err_set(
+                     e, ERR_DIFFERS,
+                     "%s: %zu dump file(s) are not what was recorded; they are named "
+                     "above: put them back, or read them again with `mvimig apply PLAN --rerun=db`",
+                     dir, d.differ)
+               : 0;
 }
 
 static int run(struct command_context *c, struct err *e) {

@@ -82,8 +82,10 @@ static int check_user(int fd, const char *name, void *arg, struct err *e) {
         return err_wrap(e, "whether migration %s uses these dumps is not known", name);
     for (size_t i = 0; i < p->n_base; i++)
         if (strcmp(p->base[i], u->name) == 0)
-            return err_set(e, ERR_USAGE, "migration %s has %s as its base and needs its dumps",
-                           name, u->name);
+            return err_set(e, ERR_USAGE,
+                           "migration %s has %s as its base and needs its dumps: clean %s "
+                           "first, or keep them",
+                           name, u->name, name);
     return 0;
 }
 

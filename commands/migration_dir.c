@@ -117,19 +117,19 @@ static int make_dirs(const char *path) {
     return rc;
 }
 
+static int cannot(struct err *e, const char *what, const char *path) {
+    err_sys(e, ERR_JOURNAL, errno, "work directory %s cannot be %s", path, what);
+    return err_append(e, "; mend its rights or give --work-dir DIR");
+}
+
 int migration_dir_open(const char *path, bool create, int *fd, struct err *e) {
     if (create && make_dirs(path) != 0)
-        return err_sys(e, ERR_JOURNAL, errno,
-                       "work directory %s cannot be made; mend its rights or give --work-dir DIR",
-                       path);
+        return cannot(e, "made", path);
     *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*fd < 0)
         return err_sys(e, ERR_JOURNAL, errno, "work directory %s cannot be opened", path);
     if (create && faccessat(*fd, ".", W_OK | X_OK, 0) != 0) {
-        int rc = err_sys(e, ERR_JOURNAL, errno,
-                         "work directory %s cannot be written; mend its rights or give "
-                         "--work-dir DIR",
-                         path);
+        int rc = cannot(e, "written", path);
         auto_close(fd);
         *fd = -1;
         return rc;

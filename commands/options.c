@@ -69,10 +69,11 @@ static int unknown(const struct parse *p, const char *given, struct err *e) {
 }
 
 static int set_count(const struct option_row *row, const char *value, long *field, struct err *e) {
-    char *end;
+    char *end, shown[100];
     long n = strtol(value, &end, 10);
     if (*value < '0' || *value > '9' || *end != 0 || n < 1 || n > 64)
-        return err_set(e, ERR_USAGE, "--%s takes a number from 1 to 64", row->name);
+        return err_set(e, ERR_USAGE, "--%s takes a number from 1 to 64, not %s", row->name,
+                       escape_into(shown, sizeof shown, value, strlen(value)));
     *field = n;
     return 0;
 }

@@ -19,7 +19,7 @@ int plan_file_read(struct command_context *c, const struct model *m, const char 
     rc = plan_validate(p, compile_rules(m, c->arena), &problems, e);
     if (rc != 0) {
         plan_free(p);
-        return err_wrap(e, "%s", path);
+        return rc;
     }
     *out = p;
     return 0;

@@ -137,6 +137,7 @@ struct plan {
     struct plan_group *groups; // that steps wait for; filled by plan_validate
     size_t n_groups;
     char digest[HASH_HEX]; // SHA-256 of the file's bytes (plan_read), "" otherwise
+    const char *file;      // for messages: the name given to plan_read; NULL: made here
     struct plan_index steps_by_id, sets_by_name;
 };
 

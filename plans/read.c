@@ -165,6 +165,7 @@ int plan_read(const char *name, const char *text, size_t len, struct plan **out,
     struct problems own = {.arena = p->arena};
     struct reader r = {.p = p, .problems = problems != NULL ? problems : &own};
     uint8_t digest[HASH_SIZE];
+    p->file = arena_strdup(p->arena, name);
     hash_bytes(text, len, digest);
     hash_hex(digest, p->digest);
     read_plan(&r, text, len);

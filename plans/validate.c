@@ -184,5 +184,5 @@ int plan_validate(struct plan *p, const struct plan_rules *rules, struct problem
     struct problems own = {.arena = a};
     problems = problems != NULL ? problems : &own;
     check_plan(p, rules, true, problems);
-    return report_finish("plan", problems, e);
+    return report_finish(p->file != NULL ? p->file : "plan", problems, e);
 }

@@ -50,7 +50,7 @@ static void keeps_the_order(void **state) {
         {FILES DUMPS RESTORE("X", ""), NULL}, // a collection without rules
         {FILES DUMPS RESTORE("T", ""), NULL}, // a child alone, no files of its own
         {DUMPS RESTORE("D", ""), NULL},       // no files in the plan, no children either
-        {FILES DUMPS RESTORE("F", ""), "plan:13: step restore/F/1: would restore \"F\" before its "
+        {FILES DUMPS RESTORE("F", ""), "p:13: step restore/F/1: would restore \"F\" before its "
                                        "files are there (2 steps, such as "
                                        "\"files/a\"); add needs: [\"files/\"]"},
         {FILES DUMPS RESTORE("F", ", needs: [files/b]"), "(1 step, such as \"files/a\")"},
