@@ -353,3 +353,16 @@ int child_run(const struct child_options *o, const void *input, size_t input_len
     buf_free(&r.err);
     return rc;
 }
+
+bool child_in_path(const char *program) {
+    const char *path = getenv("PATH");
+    for (const char *p = path != NULL ? path : ""; *p != 0;) {
+        size_t len = strcspn(p, ":");
+        AUTO_FREE char *full = must_sprintf("%.*s/%s", (int)len, p, program);
+        if (len > 0 && access(full, X_OK) == 0) {
+            return true;
+        }
+        p += len + (p[len] == ':');
+    }
+    return false;
+}

@@ -38,3 +38,6 @@ void child_stop(struct child *c, int grace_ms);
 // it ended and the last line of its standard error, escaped.
 int child_run(const struct child_options *o, const void *input, size_t input_len, size_t max_out,
               int timeout_ms, struct buf *out, struct err *e);
+
+// True when PATH leads to a program of this name.
+bool child_in_path(const char *program);

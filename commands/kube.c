@@ -14,23 +14,11 @@
 #define KUBE_OUT_MAX ((size_t)64 << 20)
 #define KUBE_TIMEOUT_MS 300000
 
-static bool in_path(const char *program) {
-    const char *path = getenv("PATH");
-    for (const char *p = path != NULL ? path : ""; *p != 0;) {
-        size_t len = strcspn(p, ":");
-        AUTO_FREE char *full = must_sprintf("%.*s/%s", (int)len, p, program);
-        if (len > 0 && access(full, X_OK) == 0)
-            return true;
-        p += len + (p[len] == ':');
-    }
-    return false;
-}
-
 int kube_find(struct kube *k, struct arena *a, const char *namespace, struct err *e) {
     static const char *const programs[] = {VISION_BIN "kubectl.sh", "kubectl", "oc"};
     *k = (struct kube){.arena = a, .namespace = namespace};
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
-        if (i == 0 ? access(programs[i], X_OK) == 0 : in_path(programs[i])) {
+        if (i == 0 ? access(programs[i], X_OK) == 0 : child_in_path(programs[i])) {
             k->program = programs[i];
             return 0;
         }
@@ -41,7 +29,7 @@ int kube_find(struct kube *k, struct arena *a, const char *namespace, struct err
 
 const char *kube_helm(void) {
     return access(VISION_BIN "helm.sh", X_OK) == 0 ? VISION_BIN "helm.sh"
-           : in_path("helm")                       ? "helm"
+           : child_in_path("helm")                 ? "helm"
                                                    : NULL;
 }
 

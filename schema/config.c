@@ -44,7 +44,8 @@ static void end_free(struct end_config *end) {
                      end->mvi_url,         end->cluster_url,
                      end->cluster_project, end->mongo_service,
                      end->files_pod,       end->kubeconfig,
-                     end->tls_ca_file,     end->tls_certificate_key_file};
+                     end->tls_ca_file,     end->tls_certificate_key_file,
+                     end->cluster_ca};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         free(texts[i]);
     }

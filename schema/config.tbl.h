@@ -9,6 +9,7 @@
 CONFIG_KEY("clusterUrl", cluster_url, TEXT, "API address of the OpenShift cluster")
 CONFIG_KEY("clusterToken", cluster_token, SECRET, "token that `oc login` takes")
 CONFIG_KEY("clusterTokenFile", cluster_token, SECRET_FILE, "file that holds the token")
+CONFIG_KEY("clusterCA", cluster_ca, PATH, "certificates that the cluster's is checked against")
 CONFIG_KEY("clusterProject", cluster_project, TEXT, "project (namespace) of the MVI instance")
 CONFIG_KEY("kubeconfig", kubeconfig, PATH, "kubeconfig to use instead of a token")
 CONFIG_KEY("mviUrl", mvi_url, TEXT, "address of the MVI user interface; tells its version")

@@ -65,6 +65,7 @@ static const struct need {
 } needs[] = {
     {"clusterToken", {"clusterUrl"}, "add the clusterUrl it belongs to"},
     {"clusterTokenFile", {"clusterUrl"}, "add the clusterUrl it belongs to"},
+    {"clusterCA", {"clusterUrl"}, "add the clusterUrl it belongs to"},
     {"clusterUrl", {"clusterToken", "clusterTokenFile", "kubeconfig"}, "add clusterToken"},
     {"clusterUrl", {"clusterProject"}, "add clusterProject, the project of the MVI instance"},
     {"clusterProject", {"clusterUrl", "kubeconfig"}, "add clusterUrl"},
