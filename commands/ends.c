@@ -3,11 +3,13 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/path.h"
 #include "base/tempfile.h"
 #include "site/file_end_exec.h"
+#include "site/reach.h"
 
 #define SCHEMA_MAX (1 << 20)
 
@@ -21,6 +23,7 @@ int ends_configure(struct ends *ends, struct command_context *c, const char *oth
     if (path == NULL || *path == 0)
         return err_set(e, ERR_USAGE,
                        "no network configuration: give -c FILE or set MVI_MIG_CONFIG");
+    ends->context = c;
     int rc = config_read(path, &ends->config, e);
     if (rc == 0)
         config_redact(ends->config, c->out->redact);
@@ -29,25 +32,40 @@ int ends_configure(struct ends *ends, struct command_context *c, const char *oth
 
 static int need_direct(const struct end_config *end, bool db, struct err *e) {
     if (db && end->mongo_uri == NULL)
-        return err_set(
-            e, ERR_USAGE,
-            "%s: the configuration has no mongoUri; this version reaches a database only "
-            "by its URI (through a port-forward or tunnel where need be)",
-            end->label);
+        return err_set(e, ERR_USAGE,
+                       "%s: the configuration does not say where MongoDB is; give mongoUri, or "
+                       "clusterUrl and clusterProject",
+                       end->label);
     if (!db && end->data_dir == NULL)
         return err_set(e, ERR_USAGE,
-                       "%s: the configuration has no dataDir; this version reaches files only in a "
-                       "mounted directory",
-                       end->label);
+                       "%s: the configuration does not say where the files are; give dataDir%s",
+                       end->label, strcmp(end->label, "source") == 0 ? "" : ", or clusterUrl");
     return 0;
 }
 
-static int open_db(const struct end_config *end, struct mongo_end **out, struct err *e) {
-    if (*out != NULL)
+// From the thread of a tunnel.
+static void say(void *arg, const char *text) {
+    struct command_context *c = arg;
+    out_log(c->out, OUT_WARNING, NULL, "%s", text);
+}
+
+static int need_reach(struct ends *ends, const struct end_config *end, struct reach **r,
+                      struct err *e) {
+    struct command_context *c = ends->context;
+    if (*r != NULL)
         return 0;
-    int rc = need_direct(end, true, e);
-    if (rc != 0)
-        return rc;
+    const struct reach_options o = {
+        .end = end, .insecure = c->options->insecure, .say = say, .arg = c};
+    if (o.insecure && end->cluster_token != NULL)
+        out_log(c->out, OUT_WARNING, NULL,
+                "--insecure: the certificate of the %s's cluster is not checked; who stands "
+                "between can read and change all that passes, the token first",
+                end->label);
+    return reach_open(&o, r, e);
+}
+
+static int open_db(struct ends *ends, const struct end_config *end, struct reach **r,
+                   struct mongo_end **out, struct err *e) {
     struct mongo_options o = {.label = end->label,
                               .uri = end->mongo_uri,
                               .user = end->mongo_user,
@@ -55,7 +73,19 @@ static int open_db(const struct end_config *end, struct mongo_end **out, struct 
                               .database = end->mongo_database,
                               .tls_ca_file = end->tls_ca_file,
                               .tls_certificate_key_file = end->tls_certificate_key_file};
-    return mongo_end_open(&o, out, e);
+    int rc = 0;
+    if (*out != NULL)
+        return 0;
+    if (!reach_is_needed(end)) {
+        rc = need_direct(end, true, e);
+    } else {
+        rc = need_reach(ends, end, r, e);
+        if (rc == 0)
+            rc = reach_mongo(*r, &o, e);
+        if (rc == 0 && o.password != NULL)
+            redact_add(ends->context->out->redact, o.password);
+    }
+    return rc == 0 ? mongo_end_open(&o, out, e) : rc;
 }
 
 static int open_source_files(struct ends *ends, struct err *e) {
@@ -75,22 +105,37 @@ static const char *const *ssh_environment(char *env[2]) {
     return (const char *const *)env;
 }
 
+static int open_by_command(const struct end_config *end, struct file_end **out, struct err *e) {
+    char *env[2] = {NULL, NULL};
+    const struct file_end_exec o = {.label = "destination",
+                                    .prefix = (const char *const *)end->files_command,
+                                    .env = ssh_environment(env),
+                                    .root = end->data_dir};
+    int rc = file_end_exec_open(&o, out, e);
+    free(env[0]);
+    return rc;
+}
+
+static int open_by_cluster(struct ends *ends, struct err *e) {
+    struct end_config *end = &ends->config->destination;
+    int rc = need_reach(ends, end, &ends->destination_reach, e);
+    if (end->data_dir == NULL)
+        end->data_dir = must_strdup(REACH_DATA);
+    return rc == 0 ? reach_files(ends->destination_reach, &ends->destination_files, e) : rc;
+}
+
 static int open_destination_files(struct ends *ends, struct err *e) {
     const struct end_config *end = &ends->config->destination;
-    char *env[2] = {NULL, NULL};
+    int rc = 0;
     if (ends->destination_files != NULL)
         return 0;
-    int rc = need_direct(end, false, e);
+    if (end->kind != END_CLUSTER)
+        rc = need_direct(end, false, e);
     if (rc == 0)
-        rc = end->files_command == NULL
-                 ? file_end_directory("destination", end->data_dir, &ends->destination_files, e)
-                 : file_end_exec_open(
-                       &(struct file_end_exec){.label = "destination",
-                                               .prefix = (const char *const *)end->files_command,
-                                               .env = ssh_environment(env),
-                                               .root = end->data_dir},
-                       &ends->destination_files, e);
-    free(env[0]);
+        rc = end->kind == END_CLUSTER ? open_by_cluster(ends, e)
+             : end->files_command != NULL
+                 ? open_by_command(end, &ends->destination_files, e)
+                 : file_end_directory("destination", end->data_dir, &ends->destination_files, e);
     return rc == 0 ? 0 : err_wrap(e, "destination files");
 }
 
@@ -101,9 +146,10 @@ int ends_open(struct ends *ends, unsigned need, struct err *e) {
     if (rc == 0 && (need & ENDS_DESTINATION_FILES) != 0)
         rc = open_destination_files(ends, e);
     if (rc == 0 && (need & ENDS_SOURCE_DB) != 0)
-        rc = open_db(&ends->config->source, &ends->source_db, e);
+        rc = open_db(ends, &ends->config->source, &ends->source_reach, &ends->source_db, e);
     if (rc == 0 && (need & ENDS_DESTINATION_DB) != 0)
-        rc = open_db(&ends->config->destination, &ends->destination_db, e);
+        rc = open_db(ends, &ends->config->destination, &ends->destination_reach,
+                     &ends->destination_db, e);
     return rc;
 }
 
@@ -145,6 +191,8 @@ void ends_close(struct ends *ends) {
     mongo_end_close(STEAL(ends->source_db));
     mongo_end_close(STEAL(ends->destination_db));
     file_end_free(STEAL(ends->destination_files));
+    reach_close(STEAL(ends->source_reach));
+    reach_close(STEAL(ends->destination_reach));
     auto_close(&ends->source_root);
     config_free(STEAL(ends->config));
 }

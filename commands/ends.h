@@ -18,10 +18,14 @@ enum ends_need {
     ENDS_DESTINATION_FILES = 1 << 3,
 };
 
+struct reach;
+
 struct ends {
+    struct command_context *context;
     struct config *config;
-    struct mongo_end *source_db, *destination_db; // NULL when not needed
-    int source_root;                              // -1 when not needed
+    struct reach *source_reach, *destination_reach; // NULL when reached directly
+    struct mongo_end *source_db, *destination_db;   // NULL when not needed
+    int source_root;                                // -1 when not needed
     struct file_end *destination_files;
 };
 #define ENDS_INIT                                                                                  \

@@ -215,6 +215,16 @@ static int rebuild_journal(struct execution *x, const struct journal_options *o,
                    : rc;
 }
 
+static int note_insecure(struct execution *x, struct err *e) {
+    const struct config *c = x->ends.config;
+    bool token = c != NULL && (c->source.cluster_token != NULL || c->destination.cluster_token);
+    return x->c->options->insecure && token
+               ? journal_event(x->journal, "insecure", NULL,
+                               "the certificate of the cluster's API is not checked (--insecure)",
+                               e)
+               : 0;
+}
+
 int execution_open_journal(struct execution *x, bool create, struct err *e) {
     struct journal_options o = {.program_version = MVIMIG_VERSION,
                                 .command = x->c->name,
@@ -232,6 +242,8 @@ int execution_open_journal(struct execution *x, bool create, struct err *e) {
     }
     bool there = fstatat(x->workdir_fd, WORKDIR_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0;
     rc = there ? take_journal(x, create, &o, e) : make_journal(x, create, &o, e);
+    if (rc == 0)
+        rc = note_insecure(x, e);
     if (rc == 0)
         rc = base_open(x->plan, x->workdir_fd, &x->base, e);
     return rc == 0 ? 0 : err_wrap(e, "%s", x->workdir);

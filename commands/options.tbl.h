@@ -64,6 +64,9 @@ OPTION("work-dir", 0, TEXT, work_dir, "DIR",
        C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
            C_AUDIT | C_CLEAN | C_RUN,
        "folder of journal and dumps (default: logs/migrations/NAME in the source's data)")
+OPTION("insecure", 0, FLAG, insecure, NULL,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_COLLISIONS,
+       "do not check the certificate of the cluster's API; told in log and journal")
 OPTION("graph", 0, FLAG, graph, NULL, C_SHOW, "the steps and what they wait for, as DOT")
 OPTION("diff", 0, TEXT, diff, "OTHER", C_SHOW, "what OTHER has that PLAN has not, and back")
 OPTION("explain", 0, TEXT, explain, "STEP", C_SHOW,

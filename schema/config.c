@@ -45,7 +45,8 @@ static void end_free(struct end_config *end) {
                      end->cluster_project, end->mongo_service,
                      end->files_pod,       end->kubeconfig,
                      end->tls_ca_file,     end->tls_certificate_key_file,
-                     end->cluster_ca};
+                     end->cluster_ca,      end->mongo_pod,
+                     end->mongo_secret,    end->ssh_tunnel};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         free(texts[i]);
     }

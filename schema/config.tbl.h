@@ -20,9 +20,16 @@ CONFIG_KEY("mongoPW", mongo_password, SECRET, "that user's password")
 CONFIG_KEY("mongoPw", mongo_password, SECRET, "the same")
 CONFIG_KEY("mongoPWFile", mongo_password, SECRET_FILE, "file that holds the password")
 CONFIG_KEY("mongoDatabase", mongo_database, TEXT, "database; DLAAS when not given")
-CONFIG_KEY("mongoService", mongo_service, TEXT, "service of MongoDB in the cluster")
-CONFIG_KEY("dataDir", data_dir, TEXT, "data directory of MVI, mounted here; absolute")
-CONFIG_KEY("filesPod", files_pod, TEXT, "pod that has the data directory mounted")
+CONFIG_KEY("mongoService", mongo_service, TEXT,
+           "service of MongoDB in its cluster, NAME or NAME:PORT")
+CONFIG_KEY("mongoPod", mongo_pod, TEXT, "pod of MongoDB in the cluster, or a part of its name")
+CONFIG_KEY("mongoSecret", mongo_secret, TEXT,
+           "secret in the cluster with MongoDB's user and password")
+CONFIG_KEY("sshTunnel", ssh_tunnel, TEXT, "USER@HOST from which MongoDB is reached, by ssh")
+CONFIG_KEY("dataDir", data_dir, TEXT,
+           "data directory of MVI, mounted here (destination in a cluster: in the pod); absolute")
+CONFIG_KEY("filesPod", files_pod, TEXT,
+           "pod that has the data directory mounted, or a part of its name")
 CONFIG_KEY(
     "filesCommand", files_command, LIST,
     "command that runs its arguments where dataDir is: [\"ssh\", \"HOST\"]; destination only")

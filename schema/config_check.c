@@ -54,13 +54,15 @@ static const struct clash {
     {"mongoUriFile", "mongoService", "both say where MongoDB is; leave one out"},
     {"kubeconfig", "clusterToken", "both are a login to the cluster; leave one out"},
     {"kubeconfig", "clusterTokenFile", "both are a login to the cluster; leave one out"},
-    {"dataDir", "filesPod", "both say where the files are; leave one out"},
+    {"clusterUrl", "filesCommand", "both say where the files are; leave one out"},
+    {"clusterUrl", "sshTunnel", "both say how MongoDB is reached; leave one out"},
+    {"kubeconfig", "sshTunnel", "both say how MongoDB is reached; leave one out"},
 };
 
 // A key that means nothing without another one.
 static const struct need {
     const char *key;
-    const char *with[3]; // one of these
+    const char *with[5]; // one of these
     const char *mend;
 } needs[] = {
     {"clusterToken", {"clusterUrl"}, "add the clusterUrl it belongs to"},
@@ -70,12 +72,17 @@ static const struct need {
     {"clusterUrl", {"clusterProject"}, "add clusterProject, the project of the MVI instance"},
     {"clusterProject", {"clusterUrl", "kubeconfig"}, "add clusterUrl"},
     {"filesPod", {"clusterUrl", "kubeconfig"}, "add clusterUrl, or take dataDir instead"},
+    {"mongoPod", {"clusterUrl", "kubeconfig"}, "add clusterUrl, or take mongoUri instead"},
+    {"mongoSecret", {"clusterUrl", "kubeconfig"}, "give mongoUser and mongoPW instead"},
+    {"sshTunnel", {"mongoUri", "mongoUriFile", "mongoUser"}, "add mongoUri, as seen from there"},
     {"filesCommand", {"dataDir"}, "add dataDir, the data directory as it is named there"},
     {"mongoUser", {"mongoPW", "mongoPw", "mongoPWFile"}, "add mongoPW"},
     {"mongoPW", {"mongoUser"}, "add mongoUser"},
     {"mongoPw", {"mongoUser"}, "add mongoUser"},
     {"mongoPWFile", {"mongoUser"}, "add mongoUser"},
-    {"tlsCertificateKeyFile", {"mongoUri", "mongoUriFile", "mongoUser"}, "add mongoUri"},
+    {"tlsCertificateKeyFile",
+     {"mongoUri", "mongoUriFile", "mongoUser", "clusterUrl", "kubeconfig"},
+     "add mongoUri"},
 };
 
 static int check_tables(const struct end_config *end, const struct config_given *g, struct err *e) {
@@ -88,7 +95,7 @@ static int check_tables(const struct end_config *end, const struct config_given 
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
         const struct need *n = &needs[i];
         bool found = !given(g, n->key);
-        for (size_t w = 0; w < 3 && n->with[w] != NULL; w++) {
+        for (size_t w = 0; w < 5 && n->with[w] != NULL; w++) {
             found = found || given(g, n->with[w]);
         }
         if (!found) {
@@ -124,11 +131,6 @@ static int check_kind(struct end_config *end, const struct config_given *g, stru
         return check_fail(end, g, "mongoUser", e,
                           "a standalone server can only be the source; give "
                           "clusterUrl, or mongoUri and dataDir");
-    }
-    if (end->kind == END_CLUSTER && !is_source(end) && end->data_dir != NULL) {
-        return check_fail(end, g, "dataDir", e,
-                          "in a cluster the files are reached through a pod; "
-                          "leave dataDir out");
     }
     return 0;
 }
@@ -178,6 +180,9 @@ static int check_values(const struct end_config *end, const struct config_given 
     if (end->cluster_url != NULL && end->cluster_url[strcspn(end->cluster_url, " \t,;")] != 0) {
         return check_fail(end, g, "clusterUrl", e, "clusterUrl has to be one address");
     }
+    if (end->ssh_tunnel != NULL && (end->ssh_tunnel[0] == '-' || strpbrk(end->ssh_tunnel, " \t"))) {
+        return check_fail(end, g, "sshTunnel", e, "sshTunnel has to be USER@HOST");
+    }
     if (end->mongo_database != NULL && !database_ok(end->mongo_database)) {
         return check_fail(end, g, "mongoDatabase", e, "mongoDatabase is no name of a database");
     }
@@ -205,7 +210,8 @@ int config_check_pair(const struct config *c, const struct config_given *destina
     } else if (same(secret_value(s->mongo_uri), secret_value(d->mongo_uri)) &&
                same(s->mongo_database, d->mongo_database)) {
         key = given(destination, "mongoUri") ? "mongoUri" : "mongoUriFile";
-    } else if (same(s->data_dir, d->data_dir) && d->files_command == NULL) {
+    } else if (same(s->data_dir, d->data_dir) && d->files_command == NULL &&
+               d->kind != END_CLUSTER) {
         key = "dataDir";
     }
     if (key == NULL) {

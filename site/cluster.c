@@ -127,7 +127,8 @@ static const struct symptom {
     const char *mend;
 } symptoms[] = {
     {"x509", ERR_USAGE,
-     "the cluster's certificate is not trusted: give the CA that signed it as clusterCA"},
+     "the cluster's certificate is not trusted: give the CA that signed it as clusterCA "
+     "(or, where nobody can stand between, --insecure)"},
     {"Unauthorized", ERR_LOGIN, "the token is refused: take a new one into clusterToken"},
     {"must be logged in", ERR_LOGIN, "the token is refused: take a new one into clusterToken"},
     {"credentials", ERR_LOGIN, "the token is refused: take a new one into clusterToken"},

@@ -26,6 +26,9 @@ struct exec_end {
     struct file_end end;
     char *label, *root, *program;
     char **prefix, **env;
+    int (*find)(void *arg, struct arena *a, const char *const **prefix, struct err *e);
+    void *find_arg;
+    bool broke;           // a stream did: the prefix is asked for again
     pthread_mutex_t lock; // one stream at a time looks for the receiver and sends it
     char *sent;           // the folder that it was sent to, as a word of the shell; NULL: none
 };
@@ -193,17 +196,73 @@ static int start_receiver(struct exec_end *x, struct far_shell *sh, struct err *
     return rc;
 }
 
+static char **copy_list(const char *const *list) {
+    size_t n = 0;
+    while (list != NULL && list[n] != NULL) {
+        n++;
+    }
+    char **out = must_calloc(n + 1, sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        out[i] = must_strdup(list[i]);
+    }
+    return out;
+}
+
+static void free_list(char **list) {
+    for (size_t i = 0; list[i] != NULL; i++) {
+        free(list[i]);
+    }
+    free(list);
+}
+
+// The prefix of now, a copy: another stream may find another one meanwhile.
+static int find_prefix(struct exec_end *x, char ***out, struct err *e) {
+    AUTO_ARENA struct arena *a = arena_new();
+    const char *const *found = NULL;
+    int rc = 0;
+    pthread_mutex_lock(&x->lock);
+    if (x->broke && x->find != NULL) {
+        rc = x->find(x->find_arg, a, &found, e);
+    }
+    if (found != NULL) {
+        free_list(x->prefix);
+        x->prefix = copy_list(found);
+        x->broke = false;
+    }
+    *out = copy_list((const char *const *)x->prefix);
+    pthread_mutex_unlock(&x->lock);
+    return rc;
+}
+
+static void note_broken(struct exec_end *x) {
+    pthread_mutex_lock(&x->lock);
+    x->broke = true;
+    pthread_mutex_unlock(&x->lock);
+}
+
+static int open_shell(struct exec_end *x, struct far_shell *sh, struct err *e) {
+    char **prefix = NULL;
+    int rc = find_prefix(x, &prefix, e);
+    if (rc == 0) {
+        rc = far_shell_open(sh, x->label, (const char *const *)prefix, (const char *const *)x->env,
+                            x->end.timeout_ms, e);
+    }
+    free_list(prefix);
+    return rc;
+}
+
 static int exec_open(struct file_end *end, struct file_stream *stream, struct err *e) {
     struct exec_end *x = (struct exec_end *)end;
     struct far_shell *sh = must_calloc(1, sizeof *sh);
-    int rc = far_shell_open(sh, x->label, (const char *const *)x->prefix,
-                            (const char *const *)x->env, end->timeout_ms, e);
+    int rc = open_shell(x, sh, e);
     if (rc < 0) {
+        note_broken(x);
         free(sh);
         return rc;
     }
     rc = start_receiver(x, sh, e);
     if (rc < 0) {
+        note_broken(x);
         if (rc == ERR_RETRY) {
             far_shell_explain(sh, e);
         }
@@ -216,7 +275,7 @@ static int exec_open(struct file_end *end, struct file_stream *stream, struct er
 }
 
 static void exec_explain(struct file_end *end, struct file_stream *stream, struct err *e) {
-    (void)end;
+    note_broken((struct exec_end *)end);
     far_shell_explain(stream->state, e);
 }
 
@@ -242,25 +301,6 @@ static void remove_sent(struct exec_end *x) {
                x->sent);
     far_shell_ask(&sh, buf_str(&line), answer, &ignored);
     far_shell_close(&sh, GRACE_MS);
-}
-
-static char **copy_list(const char *const *list) {
-    size_t n = 0;
-    while (list != NULL && list[n] != NULL) {
-        n++;
-    }
-    char **out = must_calloc(n + 1, sizeof *out);
-    for (size_t i = 0; i < n; i++) {
-        out[i] = must_strdup(list[i]);
-    }
-    return out;
-}
-
-static void free_list(char **list) {
-    for (size_t i = 0; list[i] != NULL; i++) {
-        free(list[i]);
-    }
-    free(list);
 }
 
 static void exec_free(struct file_end *end) {
@@ -291,6 +331,8 @@ int file_end_exec_open(const struct file_end_exec *o, struct file_end **out, str
     x->program = o->program == NULL ? NULL : must_strdup(o->program);
     x->prefix = copy_list(o->prefix);
     x->env = copy_list(o->env);
+    x->find = o->find;
+    x->find_arg = o->find_arg;
     pthread_mutex_init(&x->lock, NULL);
     x->end =
         (struct file_end){.label = x->label,

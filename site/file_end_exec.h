@@ -12,6 +12,7 @@
 // all streams of the end and removed when the end is freed.
 #pragma once
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "site/files.h"
 
@@ -21,7 +22,11 @@ struct file_end_exec {
     const char *const *env;    // as of struct child_options; may be NULL
     const char *root;          // the data directory as the far side names it; absolute
     const char *program;       // the receiver to send; NULL: the one beside this program
-    int timeout_ms;            // without a byte from there; 0: PROTOCOL_TIMEOUT_MS
+    // Another prefix, asked for after a stream broke (the pod may be another one by then); lives in
+    // the arena. ERR_RETRY when there is none at the moment. NULL: it stays.
+    int (*find)(void *arg, struct arena *a, const char *const **prefix, struct err *e);
+    void *find_arg;
+    int timeout_ms; // without a byte from there; 0: PROTOCOL_TIMEOUT_MS
 };
 // Copies what it is given; starts nothing yet. ERR_USAGE for an empty prefix or a root that is not
 // absolute.

@@ -22,7 +22,7 @@ static void start_driver(void) {
     mongoc_init();
 }
 
-static void need_driver(void) {
+void mongo_driver_start(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     MUST(pthread_once(&once, start_driver) == 0);
 }
@@ -36,6 +36,7 @@ int mongo_client_make(const struct mongo_end *end, const mongoc_uri_t *uri, mong
                        end->label, end->place, be.message);
     }
     mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
+    mongo_dial(&end->dialer, client);
     *out = client;
     return 0;
 }
@@ -145,7 +146,7 @@ static int look_around(struct mongo_end *end, struct err *e) {
 }
 
 int mongo_end_open(const struct mongo_options *o, struct mongo_end **out, struct err *e) {
-    need_driver();
+    mongo_driver_start();
     mongoc_uri_t *uri = NULL;
     int rc = mongo_uri_make(o, &uri, e);
     if (rc) {
@@ -153,6 +154,7 @@ int mongo_end_open(const struct mongo_options *o, struct mongo_end **out, struct
     }
     struct mongo_end *end = must_calloc(1, sizeof *end);
     end->uri = uri;
+    end->dialer = o->dialer;
     mongo_uri_hosts(uri, end->server.host, sizeof end->server.host);
     end->label = must_strdup(o->label);
     end->database = must_strdup(o->database);

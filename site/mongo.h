@@ -18,6 +18,15 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "site/bson_id.h"
+#include "site/tunnel.h"
+
+// How servers are reached that are not reached by their names from here.
+struct mongo_dialer {
+    // Where a connection to the server that the URI calls `host` ("HOST:PORT") is to be made; false
+    // when that is not known within the timeout. From any thread. NULL: by its name.
+    bool (*address)(void *arg, const char *host, int timeout_ms, struct tunnel_address *out);
+    void *arg;
+};
 
 struct mongo_options {
     const char *label;                    // "source", "destination"
@@ -26,8 +35,13 @@ struct mongo_options {
     const char *database;                 // where MVI's collections are; also the default
                                           // authSource of `user`
     const char *tls_ca_file, *tls_certificate_key_file;
-    int select_timeout_ms; // to find a server; default 10,000
+    int select_timeout_ms;      // to find a server; default 10,000
+    struct mongo_dialer dialer; // copied; its argument must live as long as the end
 };
+// Has the server say hello, without a login, within the timeout: ERR_RETRY.
+int mongo_hello(const struct mongo_options *o, int timeout_ms, struct err *e);
+// The hosts of the URI, "HOST:PORT,HOST:PORT".
+int mongo_hosts(const struct mongo_options *o, char *out, size_t size, struct err *e);
 
 struct mongo_server {
     char host[300];                               // "HOST:PORT" or a list, for people

@@ -14,6 +14,7 @@ struct mongo_end {
     mongoc_uri_t *uri; // with the password: never printed
     int select_timeout_ms;
     struct mongo_server server;
+    struct mongo_dialer dialer;
 };
 
 struct mongo {
@@ -29,6 +30,11 @@ struct mongo {
 int mongo_uri_make(const struct mongo_options *o, mongoc_uri_t **out, struct err *e);
 // "HOST:PORT" or a list.
 void mongo_uri_hosts(const mongoc_uri_t *uri, char *out, size_t size);
+
+// Before any other call of the driver.
+void mongo_driver_start(void);
+// Has the client connect as the dialer says, which must outlive it.
+void mongo_dial(const struct mongo_dialer *dialer, mongoc_client_t *client);
 
 int mongo_client_make(const struct mongo_end *end, const mongoc_uri_t *uri, mongoc_client_t **out,
                       struct err *e);

@@ -91,6 +91,7 @@ void mongo_probe_login(const struct mongo_end *end, struct err *e) {
     }
     mongoc_client_t *client = uri ? mongoc_client_new_from_uri(uri) : NULL;
     if (client) {
+        mongo_dial(&end->dialer, client);
         explain_login(end, client, e);
         mongoc_client_destroy(client);
     }
@@ -105,6 +106,9 @@ static enum answer ask_hello(const struct mongo_end *end, bool tls) {
     bson_error_t be = {0};
     mongoc_uri_t *uri = anonymous_uri(end, tls);
     mongoc_client_t *client = uri ? mongoc_client_new_from_uri(uri) : NULL;
+    if (client) {
+        mongo_dial(&end->dialer, client);
+    }
     mongoc_server_description_t *sd =
         client ? mongoc_client_select_server(client, false, NULL, &be) : NULL;
     enum answer answer = sd ? ANSWER_HELLO : ANSWER_NONE;

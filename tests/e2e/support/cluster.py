@@ -76,7 +76,8 @@ class Cluster:
 
     def config(self, **changes):
         """Of the destination, for Ends.write_config."""
-        return {"mongoUri": None, "dataDir": self.end.data_dir, "clusterUrl": URL,
+        return {"mongoUri": None, "dataDir": self.end.data_dir,
+                "mongoDatabase": self.end.database, "clusterUrl": URL,
                 "clusterToken": TOKEN, "clusterProject": PROJECT, **changes}
 
     def env(self, **more):
