@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/path.h"
+#include "base/stop.h"
 #include "base/tempfile.h"
 #include "site/file_end_exec.h"
 #include "site/reach.h"
@@ -64,6 +66,34 @@ static int need_reach(struct ends *ends, const struct end_config *end, struct re
     return reach_open(&o, r, e);
 }
 
+#define ASK_TRIES 8
+#define ASK_PAUSE_MS 250 // doubled each time: half a minute in all
+
+int ends_ask(int (*question)(void *arg, struct err *e), void *arg, struct err *e) {
+    int64_t pause = ASK_PAUSE_MS;
+    for (int tries = 1;; tries++, pause *= 2) {
+        struct err failure = {0};
+        int rc = question(arg, &failure);
+        if (rc == 0)
+            return 0;
+        if (rc != ERR_RETRY || tries == ASK_TRIES || stop_asked()) {
+            *e = failure;
+            return rc;
+        }
+        clock_sleep_ms(pause);
+    }
+}
+
+struct db_opening {
+    const struct mongo_options *options;
+    struct mongo_end **out;
+};
+
+static int open_once(void *arg, struct err *e) {
+    struct db_opening *o = arg;
+    return mongo_end_open(o->options, o->out, e);
+}
+
 static int open_db(struct ends *ends, const struct end_config *end, struct reach **r,
                    struct mongo_end **out, struct err *e) {
     struct mongo_options o = {.label = end->label,
@@ -85,7 +115,8 @@ static int open_db(struct ends *ends, const struct end_config *end, struct reach
         if (rc == 0 && o.password != NULL)
             redact_add(ends->context->out->redact, o.password);
     }
-    return rc == 0 ? mongo_end_open(&o, out, e) : rc;
+    struct db_opening opening = {&o, out};
+    return rc == 0 ? ends_ask(open_once, &opening, e) : rc;
 }
 
 static int open_source_files(struct ends *ends, struct err *e) {
@@ -153,7 +184,8 @@ int ends_open(struct ends *ends, unsigned need, struct err *e) {
     return rc;
 }
 
-static int check_databases(struct ends *ends, struct err *e) {
+static int check_databases(void *arg, struct err *e) {
+    struct ends *ends = arg;
     AUTO(mongo_cleanup) struct mongo *source = NULL, *destination = NULL;
     bool same = false;
     int rc = mongo_session(ends->source_db, &source, e);
@@ -174,7 +206,7 @@ int ends_check_distinct(struct ends *ends, struct err *e) {
     bool same = false;
     int rc = 0;
     if (ends->source_db != NULL && ends->destination_db != NULL)
-        rc = check_databases(ends, e);
+        rc = ends_ask(check_databases, ends, e);
     if (rc != 0 || ends->source_root < 0 || ends->destination_files == NULL)
         return rc;
     rc = files_same_root(ends->destination_files, ends->source_root, &same, e);

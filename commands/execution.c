@@ -75,8 +75,19 @@ static unsigned needed_ends(const struct plan *p) {
 
 // An end is the plan's when it still has the collection that the plan knows it by. An end that was
 // empty when the plan was made has none, and is bound when it has.
-static int check_end(struct execution *x, struct mongo_end *db, const struct plan_end *planned,
-                     const char *label, struct err *e) {
+struct end_check {
+    struct execution *x;
+    struct mongo_end *db;
+    const struct plan_end *planned;
+    const char *label;
+};
+
+static int check_once(void *arg, struct err *e) {
+    struct end_check *k = arg;
+    struct execution *x = k->x;
+    struct mongo_end *db = k->db;
+    const struct plan_end *planned = k->planned;
+    const char *label = k->label;
     AUTO(mongo_cleanup) struct mongo *m = NULL;
     char found[400] = "";
     if (db == NULL || planned->fingerprint == NULL || planned->fingerprint[0] == 0)
@@ -94,6 +105,12 @@ static int check_end(struct execution *x, struct mongo_end *db, const struct pla
                    "the %s is not the one the plan was made for: %s is %s there, the plan says %s; "
                    "mend the configuration, or plan again",
                    label, collection, found[0] != 0 ? found : "missing", planned->fingerprint);
+}
+
+static int check_end(struct execution *x, struct mongo_end *db, const struct plan_end *planned,
+                     const char *label, struct err *e) {
+    struct end_check k = {x, db, planned, label};
+    return ends_ask(check_once, &k, e);
 }
 
 int execution_open_ends(struct execution *x, struct err *e) {
@@ -278,7 +295,8 @@ static void log_head(struct execution *x) {
 }
 
 // A destination that was empty when the plan was made is known by its collections from now on.
-static int bind_destination(struct execution *x, struct err *e) {
+static int bind_destination(void *arg, struct err *e) {
+    struct execution *x = arg;
     AUTO(mongo_cleanup) struct mongo *m = NULL;
     char found[400] = "";
     if (x->ends.destination_db == NULL)
@@ -297,7 +315,7 @@ static void write_status(struct execution *x) {
 
 static int end_run(struct execution *x, int code, const struct err *failure, struct err *e) {
     struct err late = {0};
-    int rc = code == 0 ? bind_destination(x, &late) : 0;
+    int rc = code == 0 ? ends_ask(bind_destination, x, &late) : 0;
     if (rc == 0)
         rc = journal_run_end(x->journal, err_exit_status(code), code == 0 ? "done" : err_name(code),
                              &late);

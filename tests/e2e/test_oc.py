@@ -2,6 +2,7 @@
 """A destination in a cluster, whose oc is a stand-in: pods and secret are found, MongoDB is reached
 by a port-forward that breaks in every way, files by exec; and the secrets stay where they belong."""
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -9,10 +10,8 @@ import time
 
 import pytest
 from support import cluster as stand_in
-from support import oracle
-from support.ends import End
 from support.migration import Migration
-from support.servers import Mongod, User, free_port
+from support.servers import Mongod, User
 
 # Not so fast that a forward of a few seconds outlives the migration.
 SLOW = {"MVIMIG_FAULT": "journal-after-commit:sleep=60:1+"}
@@ -79,3 +78,175 @@ def test_forward_that_breaks(world, name):
     world.cluster.forward("pass")
     run(world, "verify", world.plan_path)
     assert world.cluster.left_running() == []
+
+
+def test_forward_is_killed(world):
+    plan(world)
+    running = world.mvimig.start("apply", world.plan_path, "-c", world.config,
+                                 env=world.cluster.env(**SLOW))
+    killed = 0
+    while not running.ended():
+        time.sleep(1)
+        killed += world.cluster.kill_forward()
+    running.wait().ok()
+    assert killed > 1
+    world.assert_arrived()
+
+
+def test_pod_is_replaced(world):
+    """The files' pod goes and comes under another name while streams are open."""
+    plan(world)
+    running = world.mvimig.start("apply", world.plan_path, "-c", world.config,
+                                 env=world.cluster.env(**SLOW))
+    cluster = world.cluster
+    while not any("exec" in a["words"] for a in cluster.asked()[20:]) and not running.ended():
+        time.sleep(0.05)
+    before = stand_in.FILES_POD
+    after = before.replace("x2x7q", "zz9pl")
+    cluster.pods = [p for p in cluster.pods if p["metadata"]["name"] != before]
+    cluster.state["pods"] = {after: cluster.state["pods"][before]}
+    cluster.save()
+    assert cluster.kill_execs() or running.ended()
+    time.sleep(1)
+    cluster.pods.append(stand_in.pod(after, mounts=[world.ends.destination.data_dir]))
+    cluster.save()
+    running.wait().ok()
+    world.assert_arrived()
+    assert any(after in a["words"] for a in cluster.asked())
+
+
+def test_rights_are_what_it_takes(world):
+    """The Role that `deploy rights` prints is enough, and none of it is too much."""
+    text = world.mvimig.run("deploy", "rights", "--namespace", stand_in.PROJECT).ok().stdout
+    rights = set()
+    for rule in text.split("- apiGroups:\n")[1:]:
+        names = [line.strip()[2:] for line in rule.split("subjects:")[0].splitlines()
+                 if line.strip().startswith("- ")]
+        resource, verbs = names[1], names[2:]
+        rights |= {f"{verb} {resource}" for verb in verbs if verb in ("get", "list", "create")}
+    world.cluster.state["rights"] = sorted(rights)
+    world.cluster.save()
+    plan(world)
+    run(world, "apply", world.plan_path)
+    world.assert_arrived()
+    # A client that speaks WebSockets opens these by a GET.
+    assert world.cluster.verbs() == rights - {"get pods/exec", "get pods/portforward"}
+
+
+def traced(world, *arguments):
+    """Runs mvimig under strace; its lines."""
+    trace = world.ends.path(f"trace-{arguments[0]}")
+    probe = subprocess.run(["strace", "-f", "--seccomp-bpf", "-o", os.devnull, "true"], capture_output=True,
+                           check=False) if shutil.which("strace") else None
+    if probe is None or probe.returncode != 0:
+        pytest.skip("strace is missing or may not trace here")
+    done = subprocess.run(
+        ["strace", "-f", "--seccomp-bpf", "-v", "-y", "-qq", "-s", "65536", "-e", "trace=execve,openat,open,creat",
+         "-o", trace, world.mvimig.path, *arguments], check=False, capture_output=True,
+        cwd=world.mvimig.cwd, env=dict(os.environ, **world.cluster.env()))
+    assert done.returncode == 0, done.stderr[-4000:]
+    with open(trace, errors="replace") as f:
+        return f.read().splitlines(), done.stdout + done.stderr
+
+
+OPENED = re.compile(r'open(?:at)?\((?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"([^"]*)", ([A-Z_|]+)')
+
+
+def written_files(lines):
+    """What was opened for writing and is still there."""
+    for line in lines:
+        found = OPENED.search(line)
+        if found and re.search("O_WRONLY|O_RDWR|O_CREAT", found[3]):
+            path = os.path.join(found[1] or "/", found[2])
+            if os.path.isfile(path) and not path.startswith(("/dev/", "/proc/")):
+                yield path
+
+
+def test_secrets_stay_out(world):
+    """Every argument vector, environment and file of a whole run, with all that it starts."""
+    secrets = [stand_in.TOKEN, world.ends.destination.server.login.password]
+    scope = ["--server", "--name", world.name, "-o", world.plan_path]
+    files, calls = set(), 0
+    for arguments in (["plan", "-c", world.config, *scope],
+                      ["apply", world.plan_path, "-c", world.config],
+                      ["verify", world.plan_path, "-c", world.config]):
+        lines, said = traced(world, *arguments)
+        executed = [line for line in lines if "execve(" in line]
+        calls += len(executed)
+        assert any("port-forward" in line for line in executed)
+        files |= set(written_files(lines))
+        login = [line for line in lines if "mvimig-login-" in line and "O_CREAT" in line]
+        assert login and all("0600" in line for line in login)
+        for secret in secrets:
+            assert not any(secret in line for line in lines)
+            assert secret.encode() not in said
+    assert calls > 20 and any(f.endswith("journal.db") for f in files)
+    for path in files:
+        with open(path, "rb") as f:
+            data = f.read()
+        assert not any(secret.encode() in data for secret in secrets), path
+    world.assert_arrived()
+    world.mvimig.assert_no_secret_below(world.work_dir, world.cluster.folder + "/pod")
+    asked = world.cluster.asked()
+    for secret in secrets:
+        assert not any(secret in str(a) for a in asked)
+    logins = {a["env"]["KUBECONFIG"] for a in asked}
+    assert logins and not any(os.path.exists(path) for path in logins)
+
+
+def test_insecure_is_told(world):
+    world.cluster.state["self_signed"] = True
+    world.cluster.save()
+    assert "clusterCA" in plan(world, rc=2).stderr
+    plan(world, "--insecure")
+    assert "--insecure: the certificate" in run(world, "apply", world.plan_path,
+                                                "--insecure").stderr
+    db = sqlite3.connect(world.journal_path)
+    assert db.execute("select count(*) from event where kind = 'insecure'").fetchone() == (1,)
+    world.mvimig.run("audit", world.work_dir).ok()
+
+
+SSH = """#!/usr/bin/env python3
+import os, socket, sys, threading
+words = sys.argv[1:]
+open(os.path.dirname(os.path.abspath(sys.argv[0])) + "/asked", "a").write(repr(words) + "\\n")
+assert words[-2:] == ["--", "mvi@old.example.com"] and "BatchMode=yes" in words
+path, host, port = words[words.index("-L") + 1].split(":")
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(path)
+listener.listen(64)
+if os.path.exists("LIMIT"):
+    threading.Timer(float(open("LIMIT").read()), lambda: os._exit(255)).start()
+def carry(a, b):
+    try:
+        while data := a.recv(65536):
+            b.sendall(data)
+    except OSError:
+        pass
+    a.close(); b.close()
+while True:
+    here = listener.accept()[0]
+    there = socket.create_connection((host, int(port)))
+    for pair in ((here, there), (there, here)):
+        threading.Thread(target=carry, args=pair, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("seconds", [None, 0.7])
+def test_ssh_tunnel(ends, mvimig, tmp_path, seconds):
+    """The source's MongoDB as it is named on the host that ssh leads to."""
+    folder = tmp_path / "ssh"
+    folder.mkdir()
+    limit = folder / "limit"
+    if seconds:
+        limit.write_text(str(seconds))
+    (folder / "ssh").write_text(SSH.replace("LIMIT", str(limit)))
+    (folder / "ssh").chmod(0o755)
+    env = {"PATH": f"{folder}:{os.environ['PATH']}", **SLOW}
+    migration = Migration(ends.fill(), mvimig)
+    config = ends.write_config(source={"sshTunnel": "mvi@old.example.com"})
+    mvimig.run("plan", "-c", config, "--server", "-o", migration.plan_path, "--name", "t",
+               env=env).ok()
+    mvimig.run("apply", migration.plan_path, "-c", config, env=env).ok()
+    migration.assert_arrived()
+    assert (folder / "asked").read_text().count("old.example.com") >= (3 if seconds else 2)
