@@ -2,6 +2,7 @@
 // Every command, stated once, in the order in which help lists them: COMMAND(C_ bit, name).
 // command_NAME stands in commands/cmd_NAME.c. Expanded into the bits of commands/options.h, the
 // declarations of commands/command.h and the list of commands/table.c.
+COMMAND(CHECK, check)
 COMMAND(PLAN, plan)
 COMMAND(SHOW, show)
 COMMAND(COLLISIONS, collisions)

@@ -129,18 +129,24 @@ static int open_source_files(struct ends *ends, struct err *e) {
     return rc == 0 ? 0 : err_wrap(e, "source files");
 }
 
-// What ssh needs beside what every child gets.
-static const char *const *ssh_environment(char *env[2]) {
+const char *const *ends_ssh_environment(char *env[2]) {
     const char *agent = getenv("SSH_AUTH_SOCK");
     env[0] = agent == NULL ? NULL : must_sprintf("SSH_AUTH_SOCK=%s", agent);
+    env[1] = NULL;
     return (const char *const *)env;
+}
+
+int ends_reach_destination(struct ends *ends, struct reach **out, struct err *e) {
+    int rc = need_reach(ends, &ends->config->destination, &ends->destination_reach, e);
+    *out = ends->destination_reach;
+    return rc;
 }
 
 static int open_by_command(const struct end_config *end, struct file_end **out, struct err *e) {
     char *env[2] = {NULL, NULL};
     const struct file_end_exec o = {.label = "destination",
                                     .prefix = (const char *const *)end->files_command,
-                                    .env = ssh_environment(env),
+                                    .env = ends_ssh_environment(env),
                                     .root = end->data_dir};
     int rc = file_end_exec_open(&o, out, e);
     free(env[0]);

@@ -38,6 +38,10 @@ int ends_configure(struct ends *ends, struct command_context *c, const char *oth
                    struct err *e);
 // Opens what is needed (enum ends_need) and not open yet.
 int ends_open(struct ends *ends, unsigned need, struct err *e);
+// The destination's cluster, prepared; nothing is asked yet.
+int ends_reach_destination(struct ends *ends, struct reach **out, struct err *e);
+// What ssh needs beside what every child gets; the caller frees env[0].
+const char *const *ends_ssh_environment(char *env[2]);
 // Refuses a destination that is the source, whatever its address says.
 int ends_check_distinct(struct ends *ends, struct err *e);
 void ends_close(struct ends *ends);

@@ -7,7 +7,7 @@
 // fails when they disagree.
 OPTION("config", 'c', TEXT, config, "FILE",
        C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
-           C_AUDIT | C_CLEAN | C_RUN | C_DEPLOY | C_COLLISIONS,
+           C_AUDIT | C_CLEAN | C_RUN | C_DEPLOY | C_COLLISIONS | C_CHECK,
        "network configuration of both ends (default: $MVI_MIG_CONFIG)")
 OPTION("plan-config", 0, LIST, plan_configs, "FILE", C_COLLISIONS,
        "network configuration of a plan; once for each, in their order")
@@ -37,7 +37,7 @@ OPTION("delete", 0, FLAG, delete, NULL, C_PLAN | C_RUN | C_DEPLOY,
 OPTION("max-delete", 0, TEXT, max_delete, "N", C_PLAN | C_RUN | C_DEPLOY,
        "delete nothing of a collection, or no files, when it would be more than N")
 OPTION("schema", 0, TEXT, schema, "FILE",
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW | C_RUN | C_COLLISIONS,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW | C_RUN | C_COLLISIONS | C_CHECK,
        "another schema than the built-in one")
 OPTION("report", 0, TEXT, report, "FILE", C_PLAN,
        "write every finding of the scan there, a line of JSON each")
@@ -62,10 +62,10 @@ OPTION("checksum", 0, FLAG, checksum, NULL, C_APPLY | C_RESUME | C_VERIFY | C_RU
        "compare files by content, not by size and time")
 OPTION("work-dir", 0, TEXT, work_dir, "DIR",
        C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
-           C_AUDIT | C_CLEAN | C_RUN,
+           C_AUDIT | C_CLEAN | C_RUN | C_CHECK,
        "folder of journal and dumps (default: logs/migrations/NAME in the source's data)")
 OPTION("insecure", 0, FLAG, insecure, NULL,
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_COLLISIONS,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_COLLISIONS | C_CHECK,
        "do not check the certificate of the cluster's API; told in log and journal")
 OPTION("graph", 0, FLAG, graph, NULL, C_SHOW, "the steps and what they wait for, as DOT")
 OPTION("diff", 0, TEXT, diff, "OTHER", C_SHOW, "what OTHER has that PLAN has not, and back")
@@ -74,7 +74,7 @@ OPTION("explain", 0, TEXT, explain, "STEP", C_SHOW,
 OPTION("detailed-exitcode", 0, FLAG, detailed_exitcode, NULL, C_PLAN,
        "end with 0 when there is nothing to move, 2 when there is, 1 for bad usage")
 OPTION("json", 0, FLAG, json, NULL,
-       C_DEPLOY | C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION | C_COLLISIONS,
+       C_DEPLOY | C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION | C_COLLISIONS | C_CHECK,
        "results as JSON, for scripts")
 OPTION("log-format", 0, TEXT, log_format, "text|json",
        C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_UNLOCK | C_CLEAN | C_AUDIT,

@@ -96,7 +96,11 @@ static int read_program(const struct exec_end *x, const char *machine, char **da
     if (slash != NULL && strchr(machine, '/') == NULL) {
         AUTO_FREE char *path =
             must_sprintf("%.*s/" PROGRAM "-%s", (int)(slash - self), self, machine);
-        rc = file_read(AT_FDCWD, path, PROGRAM_MAX, data, len, e);
+        struct err why = {0}; // that there is none for this machine by name is no error yet
+        rc = file_read(AT_FDCWD, path, PROGRAM_MAX, data, len, &why);
+        if (rc != 0 && rc != ERR_NOTFOUND) {
+            *e = why;
+        }
     }
     if (rc == ERR_NOTFOUND && slash != NULL && strcmp(machine, here.machine) == 0) {
         AUTO_FREE char *path = must_sprintf("%.*s/" PROGRAM, (int)(slash - self), self);

@@ -73,7 +73,7 @@ unsigned reach_restarts(struct reach *r) {
 
 // --- files
 
-static int find_files(struct reach *r, struct arena *a, struct cluster_pod *pod, struct err *e) {
+int reach_find_files(struct reach *r, struct arena *a, struct cluster_pod *pod, struct err *e) {
     const struct end_config *end = r->end;
     const struct cluster_wanted w = {.what = "the pod with the files",
                                      .key = "filesPod",
@@ -83,11 +83,19 @@ static int find_files(struct reach *r, struct arena *a, struct cluster_pod *pod,
     return cluster_find_pod(r->cluster, a, &w, pod, e);
 }
 
+const char *const *reach_prefix(struct reach *r, struct arena *a, const struct cluster_pod *pod) {
+    const char *with[] = {"exec", "-i", pod->name, "-c", pod->container, "--", NULL};
+    const char *without[] = {"exec", "-i", pod->name, "--", NULL};
+    const char **argv = arena_alloc(a, (CLUSTER_WORDS_MAX + 4) * sizeof *argv);
+    cluster_argv(r->cluster, pod->container != NULL ? with : without, argv);
+    return argv;
+}
+
 // For struct file_end_exec.
 static int find_prefix(void *arg, struct arena *a, const char *const **prefix, struct err *e) {
     struct reach *r = arg;
     struct cluster_pod pod;
-    int rc = find_files(r, a, &pod, e);
+    int rc = reach_find_files(r, a, &pod, e);
     if (rc != 0) {
         // The pod may be on its way: the stream is tried again.
         if (rc == ERR_NOTFOUND && r->files_found) {
@@ -95,11 +103,7 @@ static int find_prefix(void *arg, struct arena *a, const char *const **prefix, s
         }
         return e->code;
     }
-    const char *with[] = {"exec", "-i", pod.name, "-c", pod.container, "--", NULL};
-    const char *without[] = {"exec", "-i", pod.name, "--", NULL};
-    const char **argv = arena_alloc(a, (CLUSTER_WORDS_MAX + 4) * sizeof *argv);
-    cluster_argv(r->cluster, pod.container != NULL ? with : without, argv);
-    *prefix = argv;
+    *prefix = reach_prefix(r, a, &pod);
     r->files_found = true;
     return 0;
 }

@@ -35,5 +35,10 @@ int reach_mongo(struct reach *r, struct mongo_options *o, struct err *e);
 int reach_files(struct reach *r, struct file_end **out, struct err *e);
 // The cluster, for those that look closer; NULL when it is none.
 struct cluster *reach_cluster(struct reach *r);
+// The single questions, for those that look closer. What is found lives in the arena.
+int reach_find_files(struct reach *r, struct arena *a, struct cluster_pod *pod, struct err *e);
+int reach_find_mongo(struct reach *r, struct arena *a, struct cluster_pod *pod, struct err *e);
+// The command that runs its arguments in the pod with the files.
+const char *const *reach_prefix(struct reach *r, struct arena *a, const struct cluster_pod *pod);
 // How often the tunnel was started again.
 unsigned reach_restarts(struct reach *r);

@@ -97,7 +97,7 @@ static const char *tls_query(const struct end_config *end) {
 
 // --- a cluster
 
-static int find_mongo(struct reach *r, struct arena *a, struct cluster_pod *pod, struct err *e) {
+int reach_find_mongo(struct reach *r, struct arena *a, struct cluster_pod *pod, struct err *e) {
     const struct cluster_wanted w = {.what = "the pod of MongoDB",
                                      .key = "mongoPod",
                                      .given = r->end->mongo_pod,
@@ -127,7 +127,7 @@ static int forward_command(void *arg, struct arena *a, struct tunnel_command *ou
     const struct reach_tunnel *t = arg;
     struct reach *r = t->reach;
     struct cluster_pod pod;
-    int rc = find_mongo(r, a, &pod, e);
+    int rc = reach_find_mongo(r, a, &pod, e);
     if (rc != 0) {
         return rc;
     }
@@ -142,7 +142,7 @@ static int forward_command(void *arg, struct arena *a, struct tunnel_command *ou
 
 static int by_cluster(struct reach *r, struct err *e) {
     struct cluster_pod pod;
-    int rc = find_mongo(r, r->arena, &pod, e);
+    int rc = reach_find_mongo(r, r->arena, &pod, e);
     if (rc == 0 && r->end->mongo_user == NULL) {
         rc = cluster_find_login(r->cluster, r->end->mongo_secret, &r->user, &r->password, e);
     }

@@ -316,9 +316,7 @@ static int start_thread(struct tunnel *t) {
 static int wait_first(struct tunnel *t, struct err *e) {
     pthread_mutex_lock(&t->lock);
     while (!t->up && !t->given_up && !stop_asked()) {
-        struct timespec end;
-        clock_gettime(CLOCK_REALTIME, &end);
-        end.tv_sec++;
+        struct timespec end = clock_mono_after(SLICE_MS * INT64_C(1000000));
         pthread_cond_timedwait(&t->changed, &t->lock, &end);
     }
     bool up = t->up;
@@ -340,7 +338,7 @@ int tunnel_open(const struct tunnel_options *o, struct tunnel **out, struct err 
     t->wake = eventfd(0, EFD_CLOEXEC);
     MUST(t->wake >= 0);
     pthread_mutex_init(&t->lock, NULL);
-    pthread_cond_init(&t->changed, NULL);
+    clock_cond_init(&t->changed);
     int errnum = start_thread(t);
     MUST(errnum == 0);
     int rc = wait_first(t, e);
@@ -356,11 +354,7 @@ bool tunnel_address(struct tunnel *t, int timeout_ms, struct tunnel_address *out
     int64_t end = clock_mono_ns() + (int64_t)timeout_ms * 1000000;
     pthread_mutex_lock(&t->lock);
     while (!t->up && !t->closing && !stop_asked() && clock_mono_ns() < end) {
-        struct timespec slice;
-        clock_gettime(CLOCK_REALTIME, &slice);
-        slice.tv_nsec += SLICE_MS * 1000000L;
-        slice.tv_sec += slice.tv_nsec / 1000000000L;
-        slice.tv_nsec %= 1000000000L;
+        struct timespec slice = clock_mono_after(SLICE_MS * INT64_C(1000000));
         pthread_cond_timedwait(&t->changed, &t->lock, &slice);
     }
     bool up = t->up;
