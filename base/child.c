@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,6 +17,7 @@
 #include "base/clock.h"
 #include "base/escape.h"
 #include "base/fault.h"
+#include "base/tempfile.h"
 
 #define CHILD_ENV_MAX 64
 
@@ -97,6 +99,62 @@ static int child_spawn(struct child *c, const struct child_options *o, int in, i
     return rc;
 }
 
+// Between fork and exec: nothing but async-signal-safe calls. Never returns.
+static void become_child(const struct child_options *o, const int given[3], char **env, int report,
+                         pid_t parent) {
+    struct sigaction dfl = {.sa_handler = SIG_DFL};
+    sigset_t none;
+    sigemptyset(&none);
+    bool ok = prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent && setpgid(0, 0) == 0;
+    for (int sig = 1; sig < NSIG; sig++) {
+        sigaction(sig, &dfl, NULL);
+    }
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int fd = 0; ok && fd < 3; fd++) {
+        if (given[fd] >= 0) {
+            ok = dup2(given[fd], fd) == fd;
+        } else if (fd != STDERR_FILENO) {
+            int null = open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+            ok = null >= 0 && dup2(null, fd) == fd;
+        }
+    }
+    ok = ok && dup2(report, 3) == 3 && fcntl(3, F_SETFD, FD_CLOEXEC) == 0;
+    if (ok) {
+        closefrom(4);
+        execvpe(o->argv[0], (char *const *)o->argv, env);
+    }
+    int errnum = errno;
+    ssize_t told = write(ok ? 3 : report, &errnum, sizeof errnum);
+    _exit(told < 0 ? 126 : 127);
+}
+
+// As child_spawn, for a child that is to end with us, which posix_spawn(3) cannot arrange.
+static int child_fork(struct child *c, const struct child_options *o, int in, int out, int err) {
+    const int given[3] = {in, out, err};
+    char *env[CHILD_ENV_MAX];
+    int report[2], errnum = 0;
+    if (child_pipe(report) != 0) {
+        return errno;
+    }
+    child_environment(o->env, env);
+    pid_t parent = getpid();
+    c->pid = fork();
+    if (c->pid == 0) {
+        become_child(o, given, env, report[1], parent);
+    }
+    int rc = c->pid < 0 ? errno : 0;
+    auto_close(&report[1]);
+    if (rc == 0 && fd_read_all(report[0], &errnum, sizeof errnum) == 0) {
+        waitpid(c->pid, NULL, 0);
+        rc = errnum;
+    }
+    auto_close(&report[0]);
+    for (size_t i = 0; env[i] != NULL; i++) {
+        free(env[i]);
+    }
+    return rc;
+}
+
 int child_start(struct child *c, const struct child_options *o, struct err *e) {
     MUST(o->argv != NULL && o->argv[0] != NULL);
     *c = (struct child){.pid = -1, .in = -1, .out = -1, .err = -1};
@@ -119,7 +177,7 @@ int child_start(struct child *c, const struct child_options *o, struct err *e) {
     }
     int errnum = rc != 0 ? errno : FAULT("child.start");
     if (errnum == 0) {
-        errnum = child_spawn(c, o, in, out, err);
+        errnum = (o->ends_with_us ? child_fork : child_spawn)(c, o, in, out, err);
     }
     if (errnum != 0) {
         c->pid = -1;

@@ -22,6 +22,9 @@ struct child_options {
     const char *const *argv; // argv[0] is looked up in PATH
     const char *const *env;  // NULL-terminated "NAME=VALUE" on top of PATH, HOME, LANG, TZ
     bool want_in, want_out, want_err;
+    // TERM when the thread that starts it ends, also by a kill of the whole process: for children
+    // that no end of a pipe would end.
+    bool ends_with_us;
 };
 
 // ERR_NOTFOUND when there is no such program. Standard input and output that are not wanted are

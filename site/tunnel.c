@@ -258,8 +258,11 @@ static int one_life(struct tunnel *t, bool *lived, bool *final, struct err *e) {
     if (rc != 0) {
         return rc;
     }
-    struct child_options o = {
-        .argv = l.command.argv, .env = l.command.env, .want_out = true, .want_err = true};
+    struct child_options o = {.argv = l.command.argv,
+                              .env = l.command.env,
+                              .want_out = true,
+                              .want_err = true,
+                              .ends_with_us = true};
     if (l.command.socket != NULL) {
         unlink(l.command.socket); // of the life before
     }

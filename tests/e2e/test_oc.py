@@ -80,6 +80,15 @@ def test_forward_that_breaks(world, name):
     assert world.cluster.left_running() == []
 
 
+def test_all_of_it_while_the_forward_drops(world):
+    """plan, apply and verify, in the one command of a container."""
+    world.cluster.forward("drop 1")
+    run(world, "run", "--server", "--name", world.name, "--then", "exit",
+        env={"MVIMIG_FAULT": "journal-after-commit:sleep=40:1+"})
+    world.assert_arrived()
+    assert len(world.cluster.lines("listened")) > 3
+
+
 def test_forward_is_killed(world):
     plan(world)
     running = world.mvimig.start("apply", world.plan_path, "-c", world.config,
@@ -91,6 +100,23 @@ def test_forward_is_killed(world):
     running.wait().ok()
     assert killed > 1
     world.assert_arrived()
+
+
+def test_killed_run_leaves_nothing_running(world):
+    plan(world)
+    running = world.mvimig.start("apply", world.plan_path, "-c", world.config,
+                                 env=world.cluster.env(**SLOW))
+    while not world.cluster.left_running():
+        time.sleep(0.05)
+    assert running.kill9().rc == -9
+    deadline = time.monotonic() + 30
+    while world.cluster.left_running() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert world.cluster.left_running() == []
+    run(world, "apply", world.plan_path)
+    world.assert_arrived()
+    logins = {a["env"]["KUBECONFIG"] for a in world.cluster.asked()}
+    assert len(logins) == 3 and not any(os.path.exists(os.path.dirname(p)) for p in logins)
 
 
 def test_pod_is_replaced(world):

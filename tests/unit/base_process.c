@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,10 +74,11 @@ static void runs(void **state) {
          ERR_NOTFOUND,
          "no-such-program-here: cannot be started: No such file or directory"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t n = 0; n < 2 * (sizeof rows / sizeof rows[0]); n++) {
+        size_t i = n / 2;
         AUTO_BUF struct buf out = BUF_INIT(MAX_OUT);
         struct err e = {0};
-        struct child_options o = {.argv = rows[i].argv};
+        struct child_options o = {.argv = rows[i].argv, .ends_with_us = n % 2 == 1};
         int64_t begun = clock_mono_ns();
         int rc = child_run(&o, rows[i].in, strlen(rows[i].in), rows[i].max_out, rows[i].timeout_ms,
                            &out, &e);
@@ -128,11 +130,10 @@ static void environment_is_small(void **state) {
 }
 
 // 0, 1 and 2 are open and no other; signals are as a program expects them.
-static void nothing_is_inherited(void **state) {
-    (void)state;
+static void inherits_nothing(bool ends_with_us) {
     const char *const argv[] = {
         "sh", "-c", "ls /proc/self/fd | wc -l; grep -E 'Sig(Blk|Ign)' /proc/self/status", NULL};
-    struct child_options o = {.argv = argv};
+    struct child_options o = {.argv = argv, .ends_with_us = ends_with_us};
     AUTO_BUF struct buf out = BUF_INIT(10000);
     struct err e = {0};
     signal(SIGPIPE, SIG_IGN);
@@ -144,6 +145,12 @@ static void nothing_is_inherited(void **state) {
     // Two signals past the standard ones belong to the C library, which ignores them in spawned
     // programs.
     assert_int_equal(strtoull(buf_str(&out) + 35, NULL, 16) & 0x7FFFFFFF, 0);
+}
+
+static void nothing_is_inherited(void **state) {
+    (void)state;
+    inherits_nothing(false);
+    inherits_nothing(true);
 }
 
 static void started_and_stopped(void **state) {
@@ -178,6 +185,26 @@ static void started_and_stopped(void **state) {
         assert_true(i < 99);
     }
     child_stop(&c, 0); // a second time does nothing
+}
+
+static void *start_and_end(void *arg) {
+    const char *const argv[] = {"sleep", "60", NULL};
+    struct child_options o = {.argv = argv, .ends_with_us = true};
+    struct err e = {0};
+    assert_int_equal(child_start(arg, &o, &e), 0);
+    return NULL;
+}
+
+// With the thread that started it, as with the process.
+static void ends_with_its_starter(void **state) {
+    (void)state;
+    struct child c;
+    pthread_t thread;
+    int status = 0;
+    assert_int_equal(pthread_create(&thread, NULL, start_and_end, &c), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(child_wait(&c, 5000, &status), 1);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 }
 
 static void waits_for_the_end(void **state) {
@@ -264,6 +291,7 @@ int main(void) {
         cmocka_unit_test(environment_is_small),
         cmocka_unit_test(nothing_is_inherited),
         cmocka_unit_test(started_and_stopped),
+        cmocka_unit_test(ends_with_its_starter),
         cmocka_unit_test(waits_for_the_end),
         cmocka_unit_test(signals),
     };
