@@ -9,28 +9,26 @@
 
 #include "base/child.h"
 #include "base/stop.h"
+#include "site/vision_tools.h"
 
-#define VISION_BIN "/opt/ibm/vision/bin/"
 #define KUBE_OUT_MAX ((size_t)64 << 20)
 #define KUBE_TIMEOUT_MS 300000
 
 int kube_find(struct kube *k, struct arena *a, const char *namespace, struct err *e) {
-    static const char *const programs[] = {VISION_BIN "kubectl.sh", "kubectl", "oc"};
+    static const char *const programs[] = {"kubectl.sh", "kubectl", "oc"};
     *k = (struct kube){.arena = a, .namespace = namespace};
-    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
-        if (i == 0 ? access(programs[i], X_OK) == 0 : child_in_path(programs[i])) {
-            k->program = programs[i];
-            return 0;
-        }
-    return err_set(e, ERR_USAGE,
-                   "there is no " VISION_BIN "kubectl.sh, kubectl or oc here; run it on the source "
-                   "server, or print the manifests with --output-only");
+    for (size_t i = 0; k->program == NULL && i < sizeof programs / sizeof *programs; i++)
+        k->program = vision_tool(programs[i]);
+    return k->program != NULL
+               ? 0
+               : err_set(e, ERR_USAGE,
+                         "there is no kubectl.sh (of the standalone server), kubectl or oc here; "
+                         "run it on the source server, or print the manifests with --output-only");
 }
 
 const char *kube_helm(void) {
-    return access(VISION_BIN "helm.sh", X_OK) == 0 ? VISION_BIN "helm.sh"
-           : child_in_path("helm")                 ? "helm"
-                                                   : NULL;
+    const char *own = vision_tool("helm.sh");
+    return own != NULL ? own : vision_tool("helm");
 }
 
 static void arguments(const struct kube *k, const char *const *words,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // kubectl, oc and helm as `deploy` uses them on the machine where a person runs it: with that
-// person's login, or those of the standalone server (/opt/ibm/vision/bin). Nothing secret is ever
+// person's login, or those of the standalone server (site/vision_tools.h). Nothing secret is ever
 // an argument; manifests go through standard input.
 #pragma once
 

@@ -26,7 +26,9 @@ struct cluster {
 
 static void fill_env(struct cluster *c, const char *kubeconfig) {
     size_t n = 0;
-    c->env[n++] = must_sprintf("KUBECONFIG=%s", kubeconfig);
+    if (kubeconfig != NULL) {
+        c->env[n++] = must_sprintf("KUBECONFIG=%s", kubeconfig);
+    }
     for (size_t i = 0; i < N(proxies); i++) {
         const char *value = getenv(proxies[i]);
         if (value != NULL) {
@@ -36,8 +38,8 @@ static void fill_env(struct cluster *c, const char *kubeconfig) {
 }
 
 static int log_in(struct cluster *c, const struct cluster_options *o, struct err *e) {
-    if (o->kubeconfig != NULL) {
-        fill_env(c, o->kubeconfig);
+    if (o->url == NULL) {
+        fill_env(c, o->kubeconfig != NULL ? o->kubeconfig : getenv("KUBECONFIG"));
         return 0;
     }
     int rc = tempdir_make(&c->dir, "login", e);
@@ -58,7 +60,10 @@ static int log_in(struct cluster *c, const struct cluster_options *o, struct err
 }
 
 int cluster_open(const struct cluster_options *o, struct cluster **out, struct err *e) {
-    const char *program = child_in_path("oc") ? "oc" : child_in_path("kubectl") ? "kubectl" : NULL;
+    const char *program = o->program != NULL         ? o->program
+                          : child_in_path("oc")      ? "oc"
+                          : child_in_path("kubectl") ? "kubectl"
+                                                     : NULL;
     if (program == NULL) {
         return err_set(e, ERR_USAGE,
                        "%s: it is in a cluster, and there is neither oc nor kubectl here; put one "
@@ -68,8 +73,8 @@ int cluster_open(const struct cluster_options *o, struct cluster **out, struct e
     struct cluster *c = must_calloc(1, sizeof *c);
     c->dir = (struct tempdir)TEMPDIR_INIT;
     c->label = must_strdup(o->label);
-    c->project = must_strdup(o->project);
-    c->url = must_strdup(o->url != NULL ? o->url : o->kubeconfig);
+    c->project = o->project == NULL ? NULL : must_strdup(o->project);
+    c->url = must_strdup(o->url != NULL ? o->url : o->kubeconfig != NULL ? o->kubeconfig : program);
     c->program = program;
     int rc = log_in(c, o, e);
     if (rc != 0) {
@@ -99,7 +104,7 @@ const char *cluster_program(const struct cluster *c) {
 }
 
 const char *cluster_project(const struct cluster *c) {
-    return c->project;
+    return c->project != NULL ? c->project : "default";
 }
 
 const char *const *cluster_env(const struct cluster *c) {
@@ -110,8 +115,10 @@ void cluster_argv(const struct cluster *c, const char *const *words,
                   const char *argv[CLUSTER_WORDS_MAX + 4]) {
     size_t n = 0;
     argv[n++] = c->program;
-    argv[n++] = "-n";
-    argv[n++] = c->project;
+    if (c->project != NULL) {
+        argv[n++] = "-n";
+        argv[n++] = c->project;
+    }
     for (size_t i = 0; words[i] != NULL; i++) {
         MUST(i < CLUSTER_WORDS_MAX);
         argv[n++] = words[i];
@@ -151,7 +158,7 @@ static int explain(const struct cluster *c, struct err *e) {
             err_append(e, "; %s", symptoms[i].mend);
         }
     }
-    return err_wrap(e, "%s cluster %s, project %s", c->label, c->url, c->project);
+    return err_wrap(e, "%s cluster %s, project %s", c->label, c->url, cluster_project(c));
 }
 
 int cluster_json(const struct cluster *c, const char *const *words, json_t **out, struct err *e) {

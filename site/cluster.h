@@ -17,7 +17,9 @@ struct cluster_options {
     bool insecure;
     // ... or a kubeconfig that is there.
     const char *kubeconfig;
-    const char *project;
+    const char *project; // NULL: the login's own
+    // ... or this program with a login of its own (kubectl.sh of a standalone server).
+    const char *program;
 };
 
 struct cluster;
@@ -26,7 +28,7 @@ int cluster_open(const struct cluster_options *o, struct cluster **out, struct e
 void cluster_close(struct cluster *c); // removes the login
 
 const char *cluster_program(const struct cluster *c);
-const char *cluster_project(const struct cluster *c);
+const char *cluster_project(const struct cluster *c); // "default" when it is the login's own
 // NULL-terminated, for struct child_options: KUBECONFIG and the proxies.
 const char *const *cluster_env(const struct cluster *c);
 

@@ -7,6 +7,7 @@
 
 #include "base/must.h"
 #include "site/reach_private.h"
+#include "site/vision_tools.h"
 
 #define MONGO_PORT "27017"
 #define STANDALONE_SERVICE "vision-mongodb"
@@ -140,6 +141,13 @@ static int forward_command(void *arg, struct arena *a, struct tunnel_command *ou
     return 0;
 }
 
+static int forward_to(struct reach *r, const struct cluster_pod *pod, struct err *e) {
+    const char *host = service_host(r, pod);
+    set_uri(r, host, tls_query(r->end));
+    const char *label = arena_printf(r->arena, "%s port-forward", r->end->label);
+    return add_tunnel(r, host, NULL, label, forward_command, e);
+}
+
 static int by_cluster(struct reach *r, struct err *e) {
     struct cluster_pod pod;
     int rc = reach_find_mongo(r, r->arena, &pod, e);
@@ -149,10 +157,7 @@ static int by_cluster(struct reach *r, struct err *e) {
     if (rc != 0) {
         return rc == ERR_RETRY ? e->code = ERR_UNREACHABLE : rc;
     }
-    const char *host = service_host(r, &pod);
-    set_uri(r, host, tls_query(r->end));
-    const char *label = arena_printf(r->arena, "%s port-forward", r->end->label);
-    return add_tunnel(r, host, NULL, label, forward_command, e);
+    return forward_to(r, &pod, e);
 }
 
 // --- SSH
@@ -245,9 +250,28 @@ static const char *host_by_environment(struct arena *a) {
     return NULL;
 }
 
-static int inside(struct reach *r) {
+// On the server itself: by its own kubectl.
+static int by_vision(struct reach *r, const char *program, struct err *e) {
+    struct cluster_pod pod;
+    const struct cluster_options o = {.label = r->end->label, .program = program};
+    int rc = cluster_open(&o, &r->cluster, e);
+    if (rc == 0) {
+        rc = reach_find_mongo(r, r->arena, &pod, e);
+    }
+    if (rc != 0) {
+        return rc == ERR_RETRY ? e->code = ERR_UNREACHABLE : rc;
+    }
+    return forward_to(r, &pod, e);
+}
+
+// In a container of the server's cluster, or on the server.
+static int inside(struct reach *r, struct err *e) {
     const char *given = r->end->mongo_service;
     const char *host = given != NULL ? given : host_by_environment(r->arena);
+    const char *program = host == NULL ? vision_tool("kubectl.sh") : NULL;
+    if (program != NULL) {
+        return by_vision(r, program, e);
+    }
     if (host == NULL) {
         host = STANDALONE_SERVICE;
     }
@@ -260,7 +284,7 @@ int reach_mongo(struct reach *r, struct mongo_options *o, struct err *e) {
     const struct end_config *end = r->end;
     int rc = end->ssh_tunnel != NULL    ? by_ssh(r, e)
              : end->kind == END_CLUSTER ? by_cluster(r, e)
-                                        : inside(r);
+                                        : inside(r, e);
     if (rc != 0) {
         return rc;
     }

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from support import cluster as stand_in
+from support.ends import End
 from support.migration import Migration
 from support.servers import Mongod, User
 
@@ -276,3 +277,33 @@ def test_ssh_tunnel(ends, mvimig, tmp_path, seconds):
     mvimig.run("apply", migration.plan_path, "-c", config, env=env).ok()
     migration.assert_arrived()
     assert (folder / "asked").read_text().count("old.example.com") >= (3 if seconds else 2)
+
+
+@pytest.mark.parametrize("way", ["kubectl.sh", "environment", "mongoService"])
+def test_standalone_source(ends, mvimig, tmp_path, way):
+    """MongoDB of the old server, which the configuration does not name."""
+    login = User("admin", "canary-old-password-1", "DLAAS", ["readWrite"])
+    mvimig.secrets.add(login.password)
+    with Mongod("4.2", users=[User("root", "root"), login]) as old:
+        source = End(old, "DLAAS", ends.source.data_dir)
+        source.fill()
+        ends.destination.fill(role="destination")
+        cluster = stand_in.Cluster(tmp_path / "cluster", source)
+        os.rename(os.path.join(cluster.folder, "bin", "oc"),
+                  os.path.join(cluster.folder, "bin", "kubectl.sh"))
+        keys = {"mongoUri": None, "mongoDatabase": None, "mongoUser": "admin",
+                "mongoPW": login.password}
+        env = {"PATH": os.environ["PATH"]}
+        if way == "kubectl.sh":
+            env = cluster.env()
+        elif way == "environment":
+            env.update(VISION_MONGODB_SERVICE_HOST="127.0.0.1",
+                       VISION_MONGODB_SERVICE_PORT=str(old.port))
+        else:
+            keys["mongoService"] = f"localhost:{old.port}"
+        config = ends.write_config(source=keys)
+        plan_path = ends.path("p.yaml")
+        mvimig.run("plan", "-c", config, "--server", "--name", "t", "-o", plan_path, env=env).ok()
+        mvimig.run("apply", plan_path, "-c", config, env=env).ok()
+        assert ends.destination.db.DataSets.count_documents({}) >= \
+            source.db.DataSets.count_documents({}) > 0
