@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two runs on one migration: one is refused, or takes over, and the other then writes no more."""
+import pathlib
 import signal
 import sqlite3
 import time
@@ -26,6 +27,13 @@ def begun(migration):
         return False
 
 
+def stopped(pid):
+    """SIGSTOP comes to each thread in its own time: until the last has stopped, the run goes on."""
+    states = [(task / "stat").read_text().rpartition(")")[2].split()[0]
+              for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+    return all(state == "T" for state in states)
+
+
 def frozen(migration, running):
     """Stops the run at a moment when it does not hold the database: what a host that was cut off
     held there, its lock server gives back."""
@@ -34,6 +42,8 @@ def frozen(migration, running):
         time.sleep(0.01)
     while True:
         running.signal(signal.SIGSTOP)
+        while not stopped(running.pid):
+            time.sleep(0.001)
         db = sqlite3.connect(migration.journal_path, timeout=0, isolation_level=None)
         try:
             db.execute("begin immediate")
