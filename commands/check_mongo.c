@@ -72,7 +72,7 @@ static bool check_cluster(struct check *k) {
     struct err e = {0};
     if (ends_reach_destination(&k->ends, &r, &e) != 0)
         return false; // told with the files
-    int rc = reach_find_mongo(r, k->c->arena, &pod, &e);
+    int rc = reach_find_mongo(r, k->c->arena, 0, &pod, &e);
     if (rc != 0 && rc != ERR_NOTFOUND && rc != ERR_RETRY)
         return false;
     if (rc != 0)

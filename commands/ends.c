@@ -101,6 +101,7 @@ static int open_db(struct ends *ends, const struct end_config *end, struct reach
                               .user = end->mongo_user,
                               .password = end->mongo_password,
                               .database = end->mongo_database,
+                              .auth_source = end->mongo_auth_source,
                               .tls_ca_file = end->tls_ca_file,
                               .tls_certificate_key_file = end->tls_certificate_key_file};
     int rc = 0;

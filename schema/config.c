@@ -40,13 +40,14 @@ static void end_free(struct end_config *end) {
         free(end->files_command[i]);
     }
     free(end->files_command);
-    char *texts[] = {end->mongo_database,  end->data_dir,
-                     end->mvi_url,         end->cluster_url,
-                     end->cluster_project, end->mongo_service,
-                     end->files_pod,       end->kubeconfig,
-                     end->tls_ca_file,     end->tls_certificate_key_file,
-                     end->cluster_ca,      end->mongo_pod,
-                     end->mongo_secret,    end->ssh_tunnel};
+    char *texts[] = {end->mongo_database,   end->data_dir,
+                     end->mvi_url,          end->cluster_url,
+                     end->cluster_project,  end->mongo_service,
+                     end->files_pod,        end->kubeconfig,
+                     end->tls_ca_file,      end->tls_certificate_key_file,
+                     end->cluster_ca,       end->mongo_pod,
+                     end->mongo_secret,     end->ssh_tunnel,
+                     end->mongo_auth_source};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         free(texts[i]);
     }

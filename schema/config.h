@@ -28,6 +28,7 @@ struct end_config {
     char *mvi_url, *cluster_url, *cluster_project;
     char **files_command; // how to run commands where data_dir is; ends with NULL, NULL: it is here
     char *mongo_service, *files_pod, *kubeconfig;
+    char *mongo_auth_source; // NULL: mongo_database
     char *mongo_pod, *mongo_secret, *ssh_tunnel;
     char *cluster_ca; // NULL: the system's certificates
     char *tls_ca_file, *tls_certificate_key_file;

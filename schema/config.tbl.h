@@ -19,6 +19,8 @@ CONFIG_KEY("mongoUser", mongo_user, SECRET, "user of MongoDB")
 CONFIG_KEY("mongoPW", mongo_password, SECRET, "that user's password")
 CONFIG_KEY("mongoPw", mongo_password, SECRET, "the same")
 CONFIG_KEY("mongoPWFile", mongo_password, SECRET_FILE, "file that holds the password")
+CONFIG_KEY("mongoAuthSource", mongo_auth_source, TEXT,
+           "database that knows mongoUser; mongoDatabase when not given")
 CONFIG_KEY("mongoDatabase", mongo_database, TEXT, "database; DLAAS when not given")
 CONFIG_KEY("mongoService", mongo_service, TEXT,
            "service of MongoDB in its cluster, NAME or NAME:PORT")

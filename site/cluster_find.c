@@ -106,23 +106,28 @@ static void take_pod(struct arena *a, const struct cluster_wanted *w, const json
     }
 }
 
+static int by_rank(const void *a, const void *b) {
+    const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+    int more = rank(y) - rank(x);
+    return more != 0 ? more : strcmp(name_of(x), name_of(y));
+}
+
 static int pick_pod(struct arena *a, const struct cluster *c, const struct cluster_wanted *w,
                     const json_t *items, struct cluster_pod *out, struct err *e) {
-    const json_t *best = NULL, *stands = NULL;
-    size_t i;
+    const json_t **found = arena_alloc(a, (json_array_size(items) + 1) * sizeof *found);
+    const json_t *stands = NULL;
+    size_t i, n = 0;
     json_t *pod;
     json_array_foreach(items, i, pod) {
-        if (!is_wanted(w, pod)) {
-            continue;
-        }
-        stands = pod;
-        int more = best == NULL ? rank(pod) : rank(pod) - rank(best);
-        if (more > 0 || (more == 0 && best != NULL && strcmp(name_of(pod), name_of(best)) < 0)) {
-            best = pod;
+        if (is_wanted(w, pod)) {
+            stands = pod;
+            found[n] = pod;
+            n += rank(pod) > 0;
         }
     }
-    if (best != NULL) {
-        take_pod(a, w, best, out);
+    if (n > 0) {
+        qsort(found, n, sizeof *found, by_rank);
+        take_pod(a, w, found[w->nth % n], out);
         return 0;
     }
     if (stands != NULL) {

@@ -15,6 +15,7 @@ struct cluster_wanted {
     const char *key;     // of the configuration that names it: "filesPod"
     const char *given;   // its value: a name, or a part of one; NULL: none
     const char *pattern; // else a part of the name
+    unsigned nth;        // of several the how many-th, from 0, over and over
     const char *mount;   // the container that has this folder mounted is wanted; NULL: any
 };
 struct cluster_pod {
@@ -22,8 +23,8 @@ struct cluster_pod {
     const char *container; // NULL: the pod's first
     bool mounted;          // it has the folder that was asked for
 };
-// The pod that runs and is ready (else: only runs); of several the first by name. ERR_NOTFOUND
-// names those that are there; ERR_RETRY when there is one that does not run.
+// The pod that runs and is ready (else: only runs); of several by their names, see nth.
+// ERR_NOTFOUND names those that are there; ERR_RETRY when there is one that does not run.
 int cluster_find_pod(const struct cluster *c, struct arena *a, const struct cluster_wanted *w,
                      struct cluster_pod *out, struct err *e);
 

@@ -32,14 +32,16 @@ struct mongo_options {
     const char *label;                    // "source", "destination"
     const struct secret *uri;             // mongodb://...
     const struct secret *user, *password; // used when the URI has none
+    const char *auth_source;              // of `user`, when the URI names none; NULL: database
     const char *database;                 // where MVI's collections are; also the default
                                           // authSource of `user`
     const char *tls_ca_file, *tls_certificate_key_file;
     int select_timeout_ms;      // to find a server; default 10,000
     struct mongo_dialer dialer; // copied; its argument must live as long as the end
 };
-// Has the server say hello, without a login, within the timeout: ERR_RETRY.
-int mongo_hello(const struct mongo_options *o, int timeout_ms, struct err *e);
+// Has the server say hello, without a login, within the timeout: ERR_RETRY. *secondary: it is a
+// member of a replica set that takes no writes.
+int mongo_hello(const struct mongo_options *o, int timeout_ms, bool *secondary, struct err *e);
 // The hosts of the URI, "HOST:PORT,HOST:PORT".
 int mongo_hosts(const struct mongo_options *o, char *out, size_t size, struct err *e);
 

@@ -84,7 +84,7 @@ void mongo_dial(const struct mongo_dialer *dialer, mongoc_client_t *client) {
     }
 }
 
-int mongo_hello(const struct mongo_options *o, int timeout_ms, struct err *e) {
+int mongo_hello(const struct mongo_options *o, int timeout_ms, bool *secondary, struct err *e) {
     bson_error_t be = {0};
     mongoc_uri_t *uri = NULL;
     struct mongo_options anonymous = *o;
@@ -108,6 +108,8 @@ int mongo_hello(const struct mongo_options *o, int timeout_ms, struct err *e) {
     if (!sd) {
         err_set(e, ERR_RETRY, "MongoDB does not answer behind it: %s", be.message);
     } else {
+        const char *type = mongoc_server_description_type(sd);
+        *secondary = strncmp(type, "RS", 2) == 0 && strcmp(type, "RSPrimary") != 0;
         mongoc_server_description_destroy(sd);
     }
     if (client) {

@@ -74,11 +74,12 @@ static void explain_login(const struct mongo_end *end, mongoc_client_t *client, 
     const char *others[] = {"admin", end->database};
     for (size_t i = 0; i < 2; i++) {
         if (strcmp(others[i], source) != 0 && user_known(client, others[i], user) == 1) {
-            err_append(e, " but in %s: add authSource=%s to mongoUri", others[i], others[i]);
+            err_append(e, " but in %s: give mongoAuthSource %s (in a mongoUri: authSource=%s)",
+                       others[i], others[i], others[i]);
             return;
         }
     }
-    err_append(e, ": check the user's name, or name its database with authSource=... in mongoUri");
+    err_append(e, ": check the user's name, or name its database with mongoAuthSource");
 }
 
 void mongo_probe_login(const struct mongo_end *end, struct err *e) {

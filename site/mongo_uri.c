@@ -39,7 +39,7 @@ static bool set_login(const struct mongo_options *o, mongoc_uri_t *uri) {
     }
     return mongoc_uri_has_option(uri, MONGOC_URI_AUTHSOURCE) ||
            bson_has_field(mongoc_uri_get_credentials(uri), MONGOC_URI_AUTHSOURCE) ||
-           mongoc_uri_set_auth_source(uri, o->database);
+           mongoc_uri_set_auth_source(uri, o->auth_source ? o->auth_source : o->database);
 }
 
 static bool set_tls(const struct mongo_options *o, mongoc_uri_t *uri) {

@@ -37,7 +37,9 @@ int reach_files(struct reach *r, struct file_end **out, struct err *e);
 struct cluster *reach_cluster(struct reach *r);
 // The single questions, for those that look closer. What is found lives in the arena.
 int reach_find_files(struct reach *r, struct arena *a, struct cluster_pod *pod, struct err *e);
-int reach_find_mongo(struct reach *r, struct arena *a, struct cluster_pod *pod, struct err *e);
+// `nth`: of the members of a replica set.
+int reach_find_mongo(struct reach *r, struct arena *a, unsigned nth, struct cluster_pod *pod,
+                     struct err *e);
 // The command that runs its arguments in the pod with the files.
 const char *const *reach_prefix(struct reach *r, struct arena *a, const struct cluster_pod *pod);
 // How often the tunnel was started again.

@@ -39,13 +39,15 @@ static bool probed_address(void *arg, const char *host, int timeout_ms,
 static void fill_tls(const struct end_config *end, struct mongo_options *o) {
     o->label = end->label;
     o->database = end->mongo_database;
+    o->auth_source = end->mongo_auth_source;
     o->tls_ca_file = end->tls_ca_file;
     o->tls_certificate_key_file = end->tls_certificate_key_file;
 }
 
 // A hello to this one server, whatever set it is a member of.
 static int probe(void *arg, const struct tunnel_address *to, int timeout_ms, struct err *e) {
-    const struct reach_tunnel *t = arg;
+    struct reach_tunnel *t = arg;
+    bool secondary = false;
     struct mongo_options o = {.dialer = {probed_address, (void *)to}};
     fill_tls(t->reach->end, &o);
     const char *given = secret_value(t->reach->uri);
@@ -58,8 +60,13 @@ static int probe(void *arg, const struct tunnel_address *to, int timeout_ms, str
     if (tls) { // tlsInsecure does not go with a CA; what is sent here is no secret
         o.tls_ca_file = NULL;
     }
-    int rc = mongo_hello(&o, timeout_ms, e);
+    int rc = mongo_hello(&o, timeout_ms, &secondary, e);
     secret_free(uri);
+    // A port-forward leads to one member, and that has to be the primary; ssh leads to all.
+    if (rc == 0 && secondary && t->socket == NULL) {
+        t->nth++;
+        rc = err_set(e, ERR_UNREACHABLE, "its MongoDB is no primary; the next pod is looked at");
+    }
     return rc;
 }
 
@@ -98,11 +105,13 @@ static const char *tls_query(const struct end_config *end) {
 
 // --- a cluster
 
-int reach_find_mongo(struct reach *r, struct arena *a, struct cluster_pod *pod, struct err *e) {
+int reach_find_mongo(struct reach *r, struct arena *a, unsigned nth, struct cluster_pod *pod,
+                     struct err *e) {
     const struct cluster_wanted w = {.what = "the pod of MongoDB",
                                      .key = "mongoPod",
                                      .given = r->end->mongo_pod,
-                                     .pattern = CLUSTER_MONGO_PATTERN};
+                                     .pattern = CLUSTER_MONGO_PATTERN,
+                                     .nth = nth};
     return cluster_find_pod(r->cluster, a, &w, pod, e);
 }
 
@@ -128,7 +137,7 @@ static int forward_command(void *arg, struct arena *a, struct tunnel_command *ou
     const struct reach_tunnel *t = arg;
     struct reach *r = t->reach;
     struct cluster_pod pod;
-    int rc = reach_find_mongo(r, a, &pod, e);
+    int rc = reach_find_mongo(r, a, t->nth, &pod, e);
     if (rc != 0) {
         return rc;
     }
@@ -150,7 +159,7 @@ static int forward_to(struct reach *r, const struct cluster_pod *pod, struct err
 
 static int by_cluster(struct reach *r, struct err *e) {
     struct cluster_pod pod;
-    int rc = reach_find_mongo(r, r->arena, &pod, e);
+    int rc = reach_find_mongo(r, r->arena, 0, &pod, e);
     if (rc == 0 && r->end->mongo_user == NULL) {
         rc = cluster_find_login(r->cluster, r->end->mongo_secret, &r->user, &r->password, e);
     }
@@ -256,7 +265,7 @@ static int by_vision(struct reach *r, const char *program, struct err *e) {
     const struct cluster_options o = {.label = r->end->label, .program = program};
     int rc = cluster_open(&o, &r->cluster, e);
     if (rc == 0) {
-        rc = reach_find_mongo(r, r->arena, &pod, e);
+        rc = reach_find_mongo(r, r->arena, 0, &pod, e);
     }
     if (rc != 0) {
         return rc == ERR_RETRY ? e->code = ERR_UNREACHABLE : rc;

@@ -12,6 +12,7 @@ struct reach_tunnel {
     struct reach *reach;
     const char *host;   // "HOST:PORT" as the URI has it
     const char *socket; // of SSH; NULL: a port-forward
+    unsigned nth;       // of several pods: which is tried
     struct tunnel *tunnel;
 };
 

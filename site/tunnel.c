@@ -28,6 +28,7 @@
 #define BACKOFF_MAX_MS 10000
 #define LIVED_MS 1000 // who was up for so long is started again at once
 #define FIRST_ATTEMPTS 4
+#define ELECTION_MS 60000
 #define GRACE_MS 1000
 #define SAID_MAX 4096
 
@@ -280,6 +281,7 @@ static int one_life(struct tunnel *t, bool *lived, bool *final, struct err *e) {
 static void *tunnel_main(void *arg) {
     struct tunnel *t = arg;
     int wait = BACKOFF_FIRST_MS;
+    int64_t election_ends = clock_mono_ns() + ELECTION_MS * INT64_C(1000000);
     for (unsigned attempt = 1; !is_closing(t); attempt++) {
         struct err e = {0};
         bool lived = false, final = false;
@@ -290,7 +292,8 @@ static void *tunnel_main(void *arg) {
         if (closing) {
             break;
         }
-        bool give_up = !was_up && (final || attempt >= FIRST_ATTEMPTS);
+        bool waits = e.code == ERR_UNREACHABLE && clock_mono_ns() < election_ends;
+        bool give_up = !was_up && (final || (attempt >= FIRST_ATTEMPTS && !waits));
         set_down(t, &e, give_up);
         if (give_up) {
             break;

@@ -28,7 +28,8 @@ struct tunnel_options {
     // What to run; asked before each start, since the pod may be another one by then. All of it
     // lives in the arena. Before the first success its errors are final, but for ERR_RETRY.
     int (*command)(void *arg, struct arena *a, struct tunnel_command *out, struct err *e);
-    // Has what lies behind this address answer within the timeout.
+    // Has what lies behind this address answer within the timeout. ERR_RETRY; ERR_UNREACHABLE when
+    // it answers but cannot be used yet, which is worth a longer wait.
     int (*probe)(void *arg, const struct tunnel_address *to, int timeout_ms, struct err *e);
     // What happened, for a log; from a thread of its own.
     void (*say)(void *arg, const char *text);

@@ -27,7 +27,7 @@ def guarded():
 @pytest.mark.parametrize("user,password,source,says", [
     ("mvi", "wrong-password-1", "DLAAS", "the password is wrong"),
     ("ghost", SECRET, "DLAAS", "is not known in the database DLAAS"),
-    ("mvi", SECRET, "admin", "but in DLAAS: add authSource=DLAAS"),
+    ("mvi", SECRET, "admin", "but in DLAAS: give mongoAuthSource DLAAS"),
     ("looker", SECRET, "DLAAS", "lacks this right"),
     (None, None, None, "the server asks for a login"),
 ], ids=["password", "user", "authSource", "role", "none"])

@@ -64,8 +64,7 @@ def test_migrates(world):
 FORWARDS = {
     "drops": ["drop 2"],
     "hangs": ["hang 2", "hang 1", "pass"],
-    "dies": ["die 1", "die 2"],
-    "late": ["fail", "refuse", "drop 1", "fail", "fail", "pass"],
+    "dies": ["fail", "refuse", "die 1", "fail", "die 2"],
 }
 
 
@@ -307,3 +306,51 @@ def test_standalone_source(ends, mvimig, tmp_path, way):
         mvimig.run("apply", plan_path, "-c", config, env=env).ok()
         assert ends.destination.db.DataSets.count_documents({}) >= \
             source.db.DataSets.count_documents({}) > 0
+
+
+@pytest.fixture(scope="module")
+def replica_set():
+    """Two members, of which one can be told to hand over to the other."""
+    with Mongod("6.0", repl_set="rs") as first, Mongod("6.0", extra=["--replSet", "rs"]) as second:
+        client = first.client(directConnection=True)
+        config = client.admin.command("replSetGetConfig")["config"]
+        config["version"] += 1
+        config["members"].append({"_id": 1, "host": f"127.0.0.1:{second.port}"})
+        client.admin.command("replSetReconfig", config)
+        deadline = time.monotonic() + 60
+        while [m["stateStr"] for m in client.admin.command("replSetGetStatus")["members"]] != \
+                ["PRIMARY", "SECONDARY"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        yield first, second
+
+
+def test_primary_of_several_pods(make_ends, mvimig, tmp_path, replica_set):
+    """Forwarded to is the primary, also when it becomes another in mid-run."""
+    first, second = replica_set
+    ends = make_ends(destination=first).fill()
+    cluster = stand_in.Cluster(tmp_path / "cluster", ends.destination)
+    names = ["inst1-mongodb-0", "inst1-mongodb-1"]
+    cluster.pods = [p for p in cluster.pods if "mongodb" not in p["metadata"]["name"]]
+    cluster.pods += [stand_in.pod(n) for n in names]
+    # The secondary is the first by name.
+    cluster.state["ports"] = {f"{names[0]}:27017": second.port, f"{names[1]}:27017": first.port}
+    cluster.save()
+    migration = Migration(ends, mvimig)
+    user = "canary-replica-password"
+    first.client().admin.command("createUser", "u", pwd=user, roles=["root"])
+    mvimig.secrets.add(user)
+    migration.config = ends.write_config(destination=cluster.config(
+        mongoUser="u", mongoPW=user, mongoAuthSource="admin"))
+    run_plan = ["plan", "-c", migration.config, "--server", "--name", "t", "-o",
+                migration.plan_path]
+    mvimig.run(*run_plan, env=cluster.env()).ok()
+    running = mvimig.start("apply", migration.plan_path, "-c", migration.config,
+                           env=cluster.env(**SLOW))
+    while not os.path.exists(migration.journal_path):
+        time.sleep(0.05)
+    first.client(directConnection=True).admin.command("replSetStepDown", 60,
+                                                      secondaryCatchUpPeriodSecs=20, force=True)
+    done = running.wait().ok()
+    assert "is no primary; the next pod" in done.stderr
+    migration.assert_arrived()
