@@ -6,8 +6,9 @@
 #include "base/clock.h"
 #include "base/stop.h"
 
-// Passing failures: waits of 0.5 s, 1 s, 2 s ... 30 s, about four minutes in all. A fail-over of a
-// replica set takes some ten seconds, a pod's restart up to a minute or two.
+// Passing failures in a row, none of which got any further: waits of 0.5 s, 1 s, 2 s ... 30 s,
+// about four minutes in all. A fail-over of a replica set takes some ten seconds, a pod's restart
+// up to a minute or two.
 #define ATTEMPTS_MAX 12
 #define WAIT_FIRST_MS 500
 #define WAIT_MAX_MS 30000
@@ -43,8 +44,17 @@ static int attempt_once(struct run *r, const struct plan_step *s, struct worker_
     return journal_step_end(r->journal, s, sr.attempt, &sr.result, *ran == 0 ? NULL : failure, e);
 }
 
+// Batches that are durable stay so: an attempt that brought some was none in vain, however often
+// the way to the destination breaks.
+static bool got_further(const struct step_result *result, uint64_t *sent) {
+    bool more = result->sent > *sent;
+    *sent = more ? result->sent : *sent;
+    return more;
+}
+
 int attempt_step(struct run *r, const struct plan_step *s, struct worker_sessions *w,
                  struct step_result *result, struct err *e) {
+    uint64_t sent = 0;
     for (int attempt = 0;; attempt++) {
         struct err failure = {0};
         int ran = 0;
@@ -60,6 +70,8 @@ int attempt_step(struct run *r, const struct plan_step *s, struct worker_session
             return ran;
         }
         worker_sessions_close(w);
+        if (got_further(result, &sent))
+            attempt = 0;
         if (attempt + 1 == ATTEMPTS_MAX) {
             err_set(e, ERR_UNREACHABLE, "%s (given up after %d attempts)", failure.text,
                     ATTEMPTS_MAX);

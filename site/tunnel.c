@@ -26,7 +26,8 @@
 #define SLICE_MS 200
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_MAX_MS 10000
-#define LIVED_MS 1000 // who was up for so long is started again at once
+#define BACKOFF_UP_MS 1000 // for one that was up, but not for
+#define LIVED_MS 1000      // so long
 #define FIRST_ATTEMPTS 4
 #define ELECTION_MS 60000
 #define GRACE_MS 1000
@@ -251,7 +252,7 @@ static int live(struct life *l, struct err *e) {
 }
 
 // One start. *final: asking again would be of no use.
-static int one_life(struct tunnel *t, bool *lived, bool *final, struct err *e) {
+static int one_life(struct tunnel *t, int64_t *up_ns, bool *final, struct err *e) {
     AUTO_ARENA struct arena *a = arena_new();
     struct life l = {.t = t};
     int rc = t->o.command(t->o.arg, a, &l.command, e);
@@ -274,8 +275,15 @@ static int one_life(struct tunnel *t, bool *lived, bool *final, struct err *e) {
     }
     rc = live(&l, e);
     child_stop(&l.child, GRACE_MS);
-    *lived = l.up_ns != 0 && clock_mono_ns() - l.up_ns >= LIVED_MS * INT64_C(1000000);
+    *up_ns = l.up_ns == 0 ? 0 : clock_mono_ns() - l.up_ns;
     return rc;
+}
+
+static int next_wait(int wait, int64_t up_ns) {
+    if (up_ns > 0) {
+        return up_ns >= LIVED_MS * INT64_C(1000000) ? BACKOFF_FIRST_MS : BACKOFF_UP_MS;
+    }
+    return wait * 2 < BACKOFF_MAX_MS ? wait * 2 : BACKOFF_MAX_MS;
 }
 
 static void *tunnel_main(void *arg) {
@@ -284,8 +292,9 @@ static void *tunnel_main(void *arg) {
     int64_t election_ends = clock_mono_ns() + ELECTION_MS * INT64_C(1000000);
     for (unsigned attempt = 1; !is_closing(t); attempt++) {
         struct err e = {0};
-        bool lived = false, final = false;
-        one_life(t, &lived, &final, &e);
+        int64_t up_ns = 0;
+        bool final = false;
+        one_life(t, &up_ns, &final, &e);
         pthread_mutex_lock(&t->lock);
         bool was_up = t->starts > 0, closing = t->closing;
         pthread_mutex_unlock(&t->lock);
@@ -298,7 +307,7 @@ static void *tunnel_main(void *arg) {
         if (give_up) {
             break;
         }
-        wait = lived ? BACKOFF_FIRST_MS : wait * 2 < BACKOFF_MAX_MS ? wait * 2 : BACKOFF_MAX_MS;
+        wait = next_wait(wait, up_ns);
         AUTO_FREE char *text =
             must_sprintf("%s; starting it again in %.1f s", e.text, (double)wait / 1000);
         t->o.say(t->o.arg, text);

@@ -140,3 +140,16 @@ def test_usr1_asks_for_a_line(migration):
         assert not running.ended()
         time.sleep(0.02)
     running.wait().ok()
+
+
+def test_a_step_that_gets_further_is_not_given_up(ends, mvimig):
+    """Twice as often as is tried in vain, the connection breaks; each time after a batch."""
+    migration = Migration(ends.fill(), mvimig)
+    dataset = ends.source.db.DataSets.find_one()["_id"]
+    ends.source.db.DataSetFileLabels.insert_many(
+        [{"_id": f"label-{n:05}", "dataset_id": dataset} for n in range(30000)])
+    migration.plan().ok()
+    breaks = ",".join(f"restore.insert:fail:{n}" for n in range(2, 2 * 16, 2))
+    told = migration.start_apply("--jobs", "1", env={"MVIMIG_FAULT": breaks}).wait().ok().stderr
+    assert told.count("trying again") == 15
+    migration.assert_arrived()
