@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // mvimig run: the command of a container. It plans if there is no plan yet, applies, verifies, and
 // then idles, so that log and status can be read; started again, it finds everything done. Failures
-// that the same try would meet again (configuration, plan, login, conflicts) are idled on with the
-// reason rather than tried for ever; an end that is away is waited for.
+// that the same try would meet again (configuration, plan, login, conflicts, items that do not move)
+// are idled on with the reason rather than tried for ever; an end that is away is waited for, and
+// steps that failed are tried some times more.
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,6 +17,7 @@
 
 #define RETRY_FIRST_MS 5000
 #define RETRY_MAX_MS 300000
+#define RETRIES_OF_STEPS 8 // a quarter of an hour
 #define IDLE_LINE_MS (INT64_C(3600) * 1000) // a sign of life for those who read the log
 
 static bool exits(const struct command_context *c) {
@@ -65,7 +67,7 @@ static int has_pass(struct command_context *c, const char *path, bool *there, st
 
 // 0, or what the first of the three that did not end well came to; conflicts that were kept do not
 // keep from verifying.
-static int once(struct command_context *c, struct err *e) {
+static int once(struct command_context *c, uint64_t *unfinished, struct err *e) {
     const char *plan = NULL;
     struct stat st;
     struct err kept = {0};
@@ -77,8 +79,10 @@ static int once(struct command_context *c, struct err *e) {
         rc = call(c, &command_plan, NULL, plan, NULL, e);
     if (rc != 0 || c->options->plan_only)
         return rc;
+    struct command_context applied = {0};
     if (rc == 0)
-        rc = call(c, &command_apply, plan, NULL, NULL, &kept);
+        rc = call(c, &command_apply, plan, NULL, &applied, &kept);
+    *unfinished = applied.unfinished;
     if (rc != 0 && rc != ERR_CONFLICTS) {
         if (kept.text[0] != 0)
             *e = kept;
@@ -108,8 +112,8 @@ static const char *reason(int code) {
 }
 
 static bool idles_on(int code) {
-    return code == 0 || code == ERR_USAGE || code == ERR_CONFLICTS || code == ERR_PLAN ||
-           code == ERR_LOGIN;
+    return code == 0 || code == ERR_USAGE || code == ERR_LEFTOVER || code == ERR_CONFLICTS ||
+           code == ERR_DIFFERS || code == ERR_PLAN || code == ERR_LOGIN;
 }
 
 // Until a signal comes.
@@ -123,16 +127,28 @@ static void idle(struct command_context *c, int code) {
     }
 }
 
+// An end that is away is waited for; so are failed steps, unless the time that --max-duration gave is
+// over.
+static bool tries_again(const struct command_context *c, int code, uint64_t unfinished, int tried) {
+    if (stop_asked())
+        return false;
+    return err_exit_status(code) == err_exit_status(ERR_UNREACHABLE) ||
+           (code == ERR_LEFTOVER && unfinished > 0 && tried < RETRIES_OF_STEPS &&
+            c->options->max_duration == 0);
+}
+
 static int run(struct command_context *c, struct err *e) {
     const char *then = c->options->then;
     if (then != NULL && strcmp(then, "idle") != 0 && strcmp(then, "exit") != 0)
         return err_set(e, ERR_USAGE, "--then is idle or exit");
-    for (int64_t wait = RETRY_FIRST_MS;; wait = wait * 2 < RETRY_MAX_MS ? wait * 2 : RETRY_MAX_MS) {
+    int64_t wait = RETRY_FIRST_MS;
+    for (int tried = 0;; tried++, wait = wait * 2 < RETRY_MAX_MS ? wait * 2 : RETRY_MAX_MS) {
         char text[HUMAN_TEXT];
-        int rc = once(c, e);
-        if (err_exit_status(rc) == err_exit_status(ERR_UNREACHABLE) && !stop_asked()) {
-            out_log(c->out, OUT_WARNING, NULL, "%s; trying again in %s", e->text,
-                    human_duration(wait * 1000000, text));
+        uint64_t unfinished = 0;
+        int rc = once(c, &unfinished, e);
+        if (tries_again(c, rc, unfinished, tried)) {
+            out_log(c->out, OUT_WARNING, NULL, "%s; trying again in %s",
+                    e->text[0] != 0 ? e->text : reason(rc), human_duration(wait * 1000000, text));
             e->text[0] = 0;
             clock_sleep_ms(wait);
             if (!stop_asked())

@@ -16,6 +16,8 @@ struct command_context {
     struct arena *arena; // lives as long as the command
     // Left by verify for `run`: differences, and those among them that are conflicts kept.
     uint64_t differ, kept;
+    // Left by apply for `run`: steps that failed or were not reached, which a second try may do.
+    uint64_t unfinished;
 };
 
 struct command {

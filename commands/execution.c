@@ -401,6 +401,7 @@ int execution_walk(struct execution *x, struct err *e) {
         rc = journal_settle(x->journal, &failure); // the outcome is read as others read it
     if (rc == 0)
         rc = outcome_code(x, &left, &failure);
+    x->c->unfinished = outcome.failed + outcome.not_reached;
     outcome_tell(x, &outcome, &left, clock_mono_ns() - began);
     return end_run(x, rc, &failure, e);
 }

@@ -79,3 +79,31 @@ def test_conflicts_are_kept_verified_and_idled_on(migration):
     assert "conflicts kept" in idle(running)
     running.signal(signal.SIGTERM)
     running.wait().expect(4)
+
+
+def test_items_that_do_not_move_are_told_and_idled_on(migration):
+    """The same try would meet them again: no deployment starts it over and over for that."""
+    refused = migration.ends.source.db["DnnScripts"].find_one()["_id"]
+    migration.ends.destination.db.command("collMod", "DnnScripts",
+                                          validator={"_id": {"$ne": refused}})
+    running = migration.mvimig.start(*arguments(migration))
+    told = idle(running)
+    assert "items left over" in told and "trying again" not in told
+    running.signal(signal.SIGTERM)
+    running.wait().expect(3)
+
+
+def test_failed_steps_are_tried_again(migration):
+    """Here a conflict that was told to fail, and that goes away."""
+    source = migration.ends.source.db["DataSets"].find_one()
+    there = migration.ends.destination.db["DataSets"]
+    there.insert_one({**source, "name": "somebody else's"})
+    running = migration.mvimig.start(*arguments(migration, "--on-conflict", "fail"))
+    while "trying again in" not in running.stderr_so_far():
+        assert not running.ended(), running.stderr_so_far()
+        time.sleep(0.05)
+    there.delete_one({"_id": source["_id"]})
+    assert "idle: done" in idle(running)
+    running.signal(signal.SIGTERM)
+    running.wait().ok()
+    migration.assert_arrived()
