@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole migrations in a real Kubernetes: `mvimig deploy` outside, `mvimig run` in the source's
+cluster, the destination reached through its API with no more than the rights of `deploy rights`."""
+import json
+import os
+import re
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from cluster import DATA, GATEWAY, wait_for
+from support import oracle
+from support.migration import forget_shared_times
+
+# Who the data belong to at the source, and the kind of number that OpenShift gives its pods.
+OWNER, GIVEN = 4711, 1000650000
+# Stretches a run, so that there are moments to meet.
+SLOW = "MVIMIG_FAULT=journal-after-commit:sleep=40:1+"
+KUBECONFIG = "logs/migrations/kubeconfig"
+
+
+class Deployed:
+    """A migration from one namespace into a pod of the other."""
+
+    def __init__(self, source, destination, mvimig, folder, name, pod):
+        self.source, self.destination, self.mvimig = source, destination, mvimig
+        self.folder, self.name, self.pod = str(folder), name, pod
+        self.cluster = source.cluster
+        self.work_dir = os.path.join(source.data_dir, "logs", "migrations", name)
+        self.documents_before = oracle.documents(destination.db)
+        self.tree_before = oracle.tree(destination.data_dir)
+        mvimig.secrets |= {source.user.password, destination.user.password}
+        self._login()
+        self.config = self._config()
+
+    def deploy(self, what, *more):
+        return self.mvimig.run("deploy", what, self.name, *more, "--namespace",
+                               self.source.namespace)
+
+    def make(self, what, *more):
+        return self.deploy(what, "-c", self.config, "--server", "--chart", "ibm-vision-1",
+                           "--release", "vision", *more)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    # What the cluster knows
+
+    def pods(self):
+        return self.source.json("get", "pods", "-l", f"run={self.name}")["items"]
+
+    def started_again(self):
+        return sum(c["restartCount"] for p in self.pods()
+                   for c in p["status"].get("containerStatuses", ()))
+
+    def wait_for_log(self, text, seconds=60):
+        def told():
+            done = self.deploy("logs")
+            return done.rc == 0 and text in done.stdout
+        try:
+            wait_for(f"{text!r} in the log", told, seconds)
+        except AssertionError as e:
+            raise AssertionError(f"{e}; it says:\n{self.deploy('logs')}\n{self.threads()}") from None
+
+    def wait_for_job(self, end):
+        def conditions():
+            status = self.source.json("get", "job", self.name)["status"]
+            return [c["type"] for c in status.get("conditions", ()) if c["status"] == "True"]
+        try:
+            found = wait_for("the job to end", lambda: set(conditions()) & {"Complete", "Failed"})
+        except AssertionError:
+            found = {"nothing"}
+        assert end in found, f"{found}\n{self.deploy('logs')}\n{self.threads()}"
+
+    def threads(self):
+        """Where the program stands, thread by thread."""
+        told = []
+        for pid in self.cluster.processes("mvimig", "run"):
+            for thread in sorted(os.listdir(f"/proc/{pid}/task")):
+                parts = []
+                for name in ("comm", "wchan", "syscall"):
+                    with open(f"/proc/{pid}/task/{thread}/{name}", encoding="ascii") as f:
+                        parts.append(f.read().strip())
+                told.append(" ".join(parts))
+        return "\n".join(told)
+
+    def slow_down(self):
+        """Another pod in the place of the first."""
+        before = [p["metadata"]["name"] for p in self.pods()]
+        self.source.kubectl("set", "env", f"deployment/{self.name}", SLOW)
+        self.source.kubectl("rollout", "status", f"deployment/{self.name}", "--timeout=60s")
+        wait_for("the pod before to go", lambda: not set(before) & {
+            p["metadata"]["name"] for p in self.pods()})
+
+    def kill(self):
+        """SIGKILL to the program in its container."""
+        for pid in wait_for("the program's process",
+                            lambda: self.cluster.processes("mvimig", "run")):
+            os.kill(pid, 9)
+
+    # What its journal knows
+
+    def ask(self, query):
+        path = os.path.join(self.work_dir, "journal.db")
+        try:
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as db:
+                return db.execute(query).fetchall()
+        except sqlite3.OperationalError:
+            return None  # not there yet, or left by a kill in mid-write
+
+    def events(self):
+        found = self.ask("select count(*) from event")
+        return found[0][0] if found else 0
+
+    def wait_for_events(self, more):
+        begun = self.events()
+        wait_for(f"{more} more events", lambda: self.events() >= begun + more)
+
+    def finished(self):
+        """Every step of its plan, as the journal has it."""
+        return self.ask("select count(*) from step where state <> 'done'") == [(0,)]
+
+    # Judgement
+
+    def assert_arrived(self, without=None, ignore=()):
+        """`without`: a dataset whose files stay at the source."""
+        oracle.check(oracle.document_differences(
+            oracle.migrated(oracle.documents(self.source.db), self.documents_before),
+            oracle.documents(self.destination.db), id_to_front=True))
+        expected = oracle.migrated_tree(oracle.tree(self.source.data_dir), self.tree_before, lambda p:
+                                        not without or without.encode() not in p.split(b"/"))
+        there = oracle.tree(self.destination.data_dir)
+        forget_shared_times(expected, there)
+        oracle.check(oracle.tree_differences(expected, there, ignore=ignore))
+
+    def assert_no_secrets(self):
+        """In nothing that stays, and in no manifest but the Secret."""
+        self.mvimig.assert_no_secret_below(self.work_dir)
+        kept = self.source.kubectl("get", "deployments,replicasets,jobs,pods,events", "-o", "yaml")
+        assert not [s for s in self.mvimig.secrets if s in kept]
+
+    def assert_deleted(self):
+        self.deploy("delete").ok()
+        wait_for("the pod to go", lambda: not self.pods())
+        assert f"no pod of {self.name}" in self.deploy("logs").expect(1).stderr
+        assert "NotFound" in self.source.kubectl("get", "secret", f"{self.name}-network",
+                                                 ok=False).stderr
+        assert os.path.exists(os.path.join(self.work_dir, "plan.yaml"))
+
+    # What it begins with
+
+    def _login(self):
+        """The rights manifest in the destination, and a token that has just those."""
+        rights = self.mvimig.run("deploy", "rights", "--namespace", self.destination.namespace)
+        self.cluster.kubectl("apply", "-f", "-", given=rights.ok().stdout)
+        self.token = self.cluster.token(self.destination.namespace, "mvimig")
+        self.mvimig.secrets.add(self.token)
+
+    def _config(self):
+        path = self.path("network.json")
+        content = {
+            "source": {**self._mongo(self.source), "dataDir": self.source.data_dir},
+            "destination": {**self._mongo(self.destination), "dataDir": DATA, "filesCommand": [
+                "kubectl", f"--kubeconfig={DATA}/{KUBECONFIG}", "exec", "-i", self.pod, "--"]}}
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as f:
+            json.dump(content, f)
+        self._write_kubeconfig()
+        return path
+
+    def _write_kubeconfig(self):
+        """On the volume, where the container finds it; JSON is YAML."""
+        path = os.path.join(self.source.data_dir, KUBECONFIG)
+        authority = os.path.join(os.path.dirname(path), "ca.crt")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(authority, "w", encoding="ascii") as f:
+            f.write(self.cluster.authority())
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump({
+                "apiVersion": "v1", "kind": "Config", "current-context": "c",
+                "clusters": [{"name": "c", "cluster": {
+                    "server": f"https://{GATEWAY}:6443", "certificate-authority": "ca.crt"}}],
+                "users": [{"name": "u", "user": {"token": self.token}}],
+                "contexts": [{"name": "c", "context": {
+                    "cluster": "c", "user": "u", "namespace": self.destination.namespace}}]}, f)
+        for name in (path, authority, os.path.dirname(path), os.path.dirname(os.path.dirname(path))):
+            os.chown(name, OWNER, OWNER)
+
+    @staticmethod
+    def _mongo(place):
+        return {"mongoUri": place.uri(credentials=False), "mongoUser": place.user.name,
+                "mongoPW": place.user.password}
+
+
+def fill(source, destination, **options):
+    for place, role in ((source, "source"), (destination, "destination")):
+        place.empty()
+        place.fill(role=role, **options)
+    source.give(OWNER, OWNER)
+
+
+def take_out_dataset(path):
+    """Deletes the first dataset's line from the first set of a plan that has two; its ID."""
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    found = re.search(r'(?m)^  \S*datasets/\S+:.*\n    - "([^"]+)".*\n(?=    - )', text)
+    line = found[0].split("\n")[1] + "\n"
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace(line, "", 1))
+    return found[1]
+
+
+def forget_dataset(source, dataset):
+    """At the source, for the comparison with what a plan without it has brought."""
+    for name in source.db.list_collection_names():
+        if name.startswith("DataSet") and name != "DataSets":
+            source.db[name].delete_many({"dataset_id": dataset})
+    source.db.DataSets.delete_one({"_id": dataset})
+
+
+@pytest.fixture
+def far_pod(destination):
+    """Named as MVI names the one that has the data, of an image with tar and rsync, as a user that
+    OpenShift has given it."""
+    destination.empty()
+    os.chmod(destination.data_dir, 0o2775)
+    name = "inst1-visualinspection-taskanaly-6d4f9c7b5-x2x7p"
+    yield destination.pod(name, "localhost/vision:1", GIVEN)
+    destination.delete_pod(name)
+
+
+def test_plan_get_edit_apply_and_kills(source, destination, far_pod, mvimig, tmp_path):
+    fill(source, destination, datasets=6, files_per_dataset=40)
+    for folder, folders, files in os.walk(destination.data_dir):
+        for name in [*folders, *files, "."]:
+            os.chown(os.path.join(folder, name), GIVEN, 0, follow_symlinks=False)
+    d = Deployed(source, destination, mvimig, tmp_path, "line3", far_pod)
+    assert "mvimig deploy get line3" in d.make("plan").ok().stdout
+    d.wait_for_log("idle: done")
+    assert d.pods()[0]["spec"]["securityContext"]["runAsUser"] == OWNER
+    plan = d.path("plan.yaml")
+    d.deploy("get", "-o", plan).ok()
+    dataset = take_out_dataset(plan)
+    d.slow_down()
+    d.wait_for_log("idle: done")
+
+    sent = d.deploy("apply", plan).ok().stdout
+    digest = re.search(r"sha256:[0-9a-f]{64}", sent)[0]
+    assert digest in mvimig.run("show", plan).ok().stdout
+    d.wait_for_events(20)
+    d.kill()
+    d.wait_for_events(20)
+    destination.delete_pod(far_pod)
+    destination.pod(far_pod, "localhost/vision:1", GIVEN)
+    d.wait_for_events(20)
+    status = d.deploy("status").ok().stdout
+    assert "pod line3-" in status and "started again 1 time" in status
+    assert d.deploy("status", "--json").ok().json()["name"] == "line3"
+    d.kill()
+    d.wait_for_log("idle: done", 120)
+    assert d.finished() and d.started_again() >= 2
+
+    forget_dataset(source, dataset)
+    d.assert_arrived(without=dataset, ignore=("owner",))
+    d.assert_no_secrets()
+    d.assert_deleted()
+
+
+def test_job_into_busybox(source, destination, mvimig, tmp_path):
+    """As root, who can give files to their owners, where no GNU tool is."""
+    fill(source, destination)
+    destination.give(OWNER, OWNER)
+    name = destination.pod("inst1-visualinspection-taskanaly-0", "localhost/busybox:1")
+    d = Deployed(source, destination, mvimig, tmp_path, "line4", name)
+    # One file that the owner himself may not read: the job says so, and is not tried again.
+    d.make("run", "--kind", "job").ok()
+    d.wait_for_job("Failed")
+    assert len(d.pods()) == 1 and d.finished()
+    assert "1 item(s) not moved" in d.deploy("logs").ok().stdout
+    unread = next(os.path.join(folder, "mode-0000") for folder, _, files in
+                  os.walk(source.data_dir) if "mode-0000" in files)
+    os.unlink(unread)
+    d.assert_arrived(ignore=("directory mtime",))
+    assert "does not run" in d.deploy("status").expect(13).stderr
+    d.assert_no_secrets()
+    d.assert_deleted()
+    destination.delete_pod(name)
