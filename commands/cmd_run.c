@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // mvimig run: the command of a container. It plans if there is no plan yet, applies, verifies, and
 // then idles, so that log and status can be read; started again, it finds everything done. Failures
-// that the same try would meet again (configuration, plan, login, conflicts, items that do not move)
-// are idled on with the reason rather than tried for ever; an end that is away is waited for, and
-// steps that failed are tried some times more.
+// that the same try would meet again (configuration, plan, login, conflicts, items that do not
+// move) are idled on with the reason rather than tried for ever; an end that is away is waited for,
+// and steps that failed are tried some times more.
 #include <string.h>
 #include <sys/stat.h>
 
@@ -17,7 +17,7 @@
 
 #define RETRY_FIRST_MS 5000
 #define RETRY_MAX_MS 300000
-#define RETRIES_OF_STEPS 8 // a quarter of an hour
+#define RETRIES_OF_STEPS 8                  // a quarter of an hour
 #define IDLE_LINE_MS (INT64_C(3600) * 1000) // a sign of life for those who read the log
 
 static bool exits(const struct command_context *c) {
@@ -127,8 +127,8 @@ static void idle(struct command_context *c, int code) {
     }
 }
 
-// An end that is away is waited for; so are failed steps, unless the time that --max-duration gave is
-// over.
+// An end that is away is waited for; so are failed steps, unless the time that --max-duration gave
+// is over.
 static bool tries_again(const struct command_context *c, int code, uint64_t unfinished, int tried) {
     if (stop_asked())
         return false;

@@ -180,11 +180,11 @@ static json_t *deployment(const struct deployment *d) {
 // A pod that was killed is followed by another; one that ended with a status which the same try
 // would meet again (usage, what does not move, conflicts, differences, plan, login) ends the job.
 static json_t *job(const struct deployment *d) {
-    json_t *ends =
-        json_pack("{s:s, s:{s:s, s:[i, i, i, i, i, i]}}", "action", "FailJob", "onExitCodes", "operator",
-                  "In", "values", err_exit_status(ERR_USAGE), err_exit_status(ERR_LEFTOVER),
-                  err_exit_status(ERR_CONFLICTS), err_exit_status(ERR_DIFFERS),
-                  err_exit_status(ERR_PLAN), err_exit_status(ERR_LOGIN));
+    json_t *ends = json_pack("{s:s, s:{s:s, s:[i, i, i, i, i, i]}}", "action", "FailJob",
+                             "onExitCodes", "operator", "In", "values", err_exit_status(ERR_USAGE),
+                             err_exit_status(ERR_LEFTOVER), err_exit_status(ERR_CONFLICTS),
+                             err_exit_status(ERR_DIFFERS), err_exit_status(ERR_PLAN),
+                             err_exit_status(ERR_LOGIN));
     return json_pack("{s:s, s:s, s:o, s:{s:i, s:i, s:i, s:{s:[o]}, s:o}}", "apiVersion", "batch/v1",
                      "kind", "Job", "metadata", metadata(d, ""), "spec", "parallelism", 1,
                      "completions", 1, "backoffLimit", 100, "podFailurePolicy", "rules", ends,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole migrations in a real Kubernetes: `mvimig deploy` outside, `mvimig run` in the source's
-cluster, the destination reached through its API with no more than the rights of `deploy rights`."""
+cluster, the destination's pods found and reached through its API, by exec and port-forward, with no
+more than the rights of `deploy rights`."""
 import json
 import os
 import re
@@ -9,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from cluster import DATA, GATEWAY, wait_for
+from cluster import GATEWAY, wait_for
 from support import oracle
 from support.migration import forget_shared_times
 
@@ -17,15 +18,14 @@ from support.migration import forget_shared_times
 OWNER, GIVEN = 4711, 1000650000
 # Stretches a run, so that there are moments to meet.
 SLOW = "MVIMIG_FAULT=journal-after-commit:sleep=40:1+"
-KUBECONFIG = "logs/migrations/kubeconfig"
 
 
 class Deployed:
     """A migration from one namespace into a pod of the other."""
 
-    def __init__(self, source, destination, mvimig, folder, name, pod):
+    def __init__(self, source, destination, mvimig, folder, name):
         self.source, self.destination, self.mvimig = source, destination, mvimig
-        self.folder, self.name, self.pod = str(folder), name, pod
+        self.folder, self.name = str(folder), name
         self.cluster = source.cluster
         self.work_dir = os.path.join(source.data_dir, "logs", "migrations", name)
         self.documents_before = oracle.documents(destination.db)
@@ -113,6 +113,14 @@ class Deployed:
         found = self.ask("select count(*) from event")
         return found[0][0] if found else 0
 
+    def kill_port_forward(self):
+        for pid in wait_for("the port-forward", self.port_forwards):
+            os.kill(pid, 9)
+
+    def port_forwards(self):
+        return [p for p in self.cluster.processes("kubectl") + self.cluster.processes(
+            "/usr/bin/kubectl") if "port-forward" in self.cluster.words(p)]
+
     def wait_for_events(self, more):
         begun = self.events()
         wait_for(f"{more} more events", lambda: self.events() >= begun + more)
@@ -160,36 +168,16 @@ class Deployed:
     def _config(self):
         path = self.path("network.json")
         content = {
-            "source": {**self._mongo(self.source), "dataDir": self.source.data_dir},
-            "destination": {**self._mongo(self.destination), "dataDir": DATA, "filesCommand": [
-                "kubectl", f"--kubeconfig={DATA}/{KUBECONFIG}", "exec", "-i", self.pod, "--"]}}
+            "source": {"mongoUri": self.source.uri(credentials=False),
+                       "mongoUser": self.source.user.name, "mongoPW": self.source.user.password,
+                       "dataDir": self.source.data_dir},
+            # Pods and the login of MongoDB are found by their names.
+            "destination": {"clusterUrl": f"https://{GATEWAY}:6443", "clusterToken": self.token,
+                            "clusterCA": self.cluster.authority, "mongoAuthSource": "admin",
+                            "clusterProject": self.destination.namespace}}
         with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as f:
             json.dump(content, f)
-        self._write_kubeconfig()
         return path
-
-    def _write_kubeconfig(self):
-        """On the volume, where the container finds it; JSON is YAML."""
-        path = os.path.join(self.source.data_dir, KUBECONFIG)
-        authority = os.path.join(os.path.dirname(path), "ca.crt")
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(authority, "w", encoding="ascii") as f:
-            f.write(self.cluster.authority())
-        with open(path, "w", encoding="utf-8") as f:
-            json.dump({
-                "apiVersion": "v1", "kind": "Config", "current-context": "c",
-                "clusters": [{"name": "c", "cluster": {
-                    "server": f"https://{GATEWAY}:6443", "certificate-authority": "ca.crt"}}],
-                "users": [{"name": "u", "user": {"token": self.token}}],
-                "contexts": [{"name": "c", "context": {
-                    "cluster": "c", "user": "u", "namespace": self.destination.namespace}}]}, f)
-        for name in (path, authority, os.path.dirname(path), os.path.dirname(os.path.dirname(path))):
-            os.chown(name, OWNER, OWNER)
-
-    @staticmethod
-    def _mongo(place):
-        return {"mongoUri": place.uri(credentials=False), "mongoUser": place.user.name,
-                "mongoPW": place.user.password}
 
 
 def fill(source, destination, **options):
@@ -226,7 +214,7 @@ def far_pod(destination):
     os.chmod(destination.data_dir, 0o2775)
     name = "inst1-visualinspection-taskanaly-6d4f9c7b5-x2x7p"
     yield destination.pod(name, "localhost/vision:1", GIVEN)
-    destination.delete_pod(name)
+    destination.delete_pod(f"{name[:-1]}q")
 
 
 def test_plan_get_edit_apply_and_kills(source, destination, far_pod, mvimig, tmp_path):
@@ -234,7 +222,7 @@ def test_plan_get_edit_apply_and_kills(source, destination, far_pod, mvimig, tmp
     for folder, folders, files in os.walk(destination.data_dir):
         for name in [*folders, *files, "."]:
             os.chown(os.path.join(folder, name), GIVEN, 0, follow_symlinks=False)
-    d = Deployed(source, destination, mvimig, tmp_path, "line3", far_pod)
+    d = Deployed(source, destination, mvimig, tmp_path, "line3")
     assert "mvimig deploy get line3" in d.make("plan").ok().stdout
     d.wait_for_log("idle: done")
     assert d.pods()[0]["spec"]["securityContext"]["runAsUser"] == OWNER
@@ -251,7 +239,9 @@ def test_plan_get_edit_apply_and_kills(source, destination, far_pod, mvimig, tmp
     d.kill()
     d.wait_for_events(20)
     destination.delete_pod(far_pod)
-    destination.pod(far_pod, "localhost/vision:1", GIVEN)
+    destination.pod(f"{far_pod[:-1]}q", "localhost/vision:1", GIVEN)
+    d.wait_for_events(20)
+    d.kill_port_forward()
     d.wait_for_events(20)
     status = d.deploy("status").ok().stdout
     assert "pod line3-" in status and "started again 1 time" in status
@@ -271,7 +261,7 @@ def test_job_into_busybox(source, destination, mvimig, tmp_path):
     fill(source, destination)
     destination.give(OWNER, OWNER)
     name = destination.pod("inst1-visualinspection-taskanaly-0", "localhost/busybox:1")
-    d = Deployed(source, destination, mvimig, tmp_path, "line4", name)
+    d = Deployed(source, destination, mvimig, tmp_path, "line4")
     # One file that the owner himself may not read: the job says so, and is not tried again.
     d.make("run", "--kind", "job").ok()
     d.wait_for_job("Failed")
