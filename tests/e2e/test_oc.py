@@ -122,17 +122,19 @@ def test_killed_run_leaves_nothing_running(world):
 def test_pod_is_replaced(world):
     """The files' pod goes and comes under another name while streams are open."""
     plan(world)
-    running = world.mvimig.start("apply", world.plan_path, "-c", world.config,
-                                 env=world.cluster.env(**SLOW))
     cluster = world.cluster
-    while not any("exec" in a["words"] for a in cluster.asked()[20:]) and not running.ended():
-        time.sleep(0.05)
     before = stand_in.FILES_POD
     after = before.replace("x2x7q", "zz9pl")
+    running = world.mvimig.start("apply", world.plan_path, "-c", world.config,
+                                 env=world.cluster.env(MVIMIG_FAULT="files-before-receipt:"
+                                                                    "sleep=300:1+"))
+    while cluster.live_execs() < 2:  # the second is no look at the two roots
+        assert not running.ended(), running.wait()
+        time.sleep(0.005)
     cluster.pods = [p for p in cluster.pods if p["metadata"]["name"] != before]
     cluster.state["pods"] = {after: cluster.state["pods"][before]}
     cluster.save()
-    assert cluster.kill_execs() or running.ended()
+    assert cluster.live_execs(kill=True)
     time.sleep(1)
     cluster.pods.append(stand_in.pod(after, mounts=[world.ends.destination.data_dir]))
     cluster.save()
@@ -306,6 +308,23 @@ def test_standalone_source(ends, mvimig, tmp_path, way):
         mvimig.run("apply", plan_path, "-c", config, env=env).ok()
         assert ends.destination.db.DataSets.count_documents({}) >= \
             source.db.DataSets.count_documents({}) > 0
+
+
+def test_source_in_a_cluster(make_ends, mvimig, tmp_path, locked_server):
+    """MongoDB by its pods, the files mounted where it runs."""
+    ends = make_ends(source=locked_server)
+    ends.source.database = "DLAAS"
+    ends.fill()
+    cluster = stand_in.Cluster(tmp_path / "cluster", ends.source, locked_server.login)
+    cluster.forward("drop 1")
+    mvimig.secrets |= {stand_in.TOKEN, locked_server.login.password}
+    migration = Migration(ends, mvimig)
+    config = ends.write_config(source=cluster.config())
+    mvimig.run("plan", "-c", config, "--server", "--name", "t", "-o", migration.plan_path,
+               env=cluster.env()).ok()
+    mvimig.run("apply", migration.plan_path, "-c", config, env=cluster.env(**SLOW)).ok()
+    migration.assert_arrived()
+    assert not any("exec" in a["words"] for a in cluster.asked())
 
 
 @pytest.fixture(scope="module")

@@ -109,20 +109,21 @@ class Cluster:
                 pass
         return False
 
-    def kill_execs(self):
-        """SIGKILL to every exec that runs, as when the pod goes; how many."""
-        killed = 0
+    def live_execs(self, kill=False):
+        """How many run; `kill`: SIGKILL to each, as when the pod goes."""
+        live = 0
         for asked in self.asked():
             if "exec" in asked["words"]:
                 try:
                     with open(f"/proc/{asked['pid']}/environ", "rb") as f:
                         ours = self.folder.encode() in f.read()
                     if ours:
-                        os.kill(asked["pid"], signal.SIGKILL)
-                        killed += 1
+                        live += 1
+                        if kill:
+                            os.kill(asked["pid"], signal.SIGKILL)
                 except OSError:
                     pass
-        return killed
+        return live
 
     def left_running(self):
         """Port-forwards that are still there."""
