@@ -28,5 +28,6 @@ bool check_bad(struct check *k, const char *end, const char *what, const struct 
 bool check_source_files(struct check *k);      // data directory, unreadable files, work directory
 bool check_destination_files(struct check *k); // tools, login, pods, exec, data directory, space
 bool check_databases(struct check *k);         // login, versions, rights, clocks, space
+void check_products(struct check *k);          // versions of MVI
 // The plan's documents against what is free on MongoDB's disk (0: not known).
 void check_mongo_room(struct check *k, uint64_t free);

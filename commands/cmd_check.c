@@ -67,6 +67,7 @@ static void check_distinct(struct check *k) {
 static void check_all(struct check *k) {
     if (!read_inputs(k))
         return;
+    check_products(k);
     bool source = check_source_files(k);
     bool destination = check_destination_files(k);
     bool databases = check_databases(k);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """mvimig check: faults that were prepared, each named with its mend."""
+import http.server
 import json
 import os
 import shutil
 import sys
+import threading
 
 import pytest
 from support import cluster as stand_in
@@ -18,6 +20,34 @@ WRITER = User("admin", "canary-password-8842", "DLAAS", ["readWrite", "dbAdmin"]
 def locked_server():
     with Mongod("6.0", users=[User("root", "root"), WRITER, READER]) as m:
         yield m
+
+
+class Site:
+    """Where MVI's user interface would be: tells a version."""
+
+    def __init__(self, version, status=200):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                known = self.path == "/visual-inspection/api/version-info"
+                body = json.dumps({"version": version} if known else {}).encode()
+                self.send_response(status if known else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/visual-inspection"
+
+
+def products(source, destination, status=200):
+    def prepare(w):
+        w.source["mviUrl"] = Site(source).url + "/"
+        w.destination["mviUrl"] = Site(destination, status).url
+    return prepare
 
 
 class World:
@@ -142,6 +172,12 @@ def token(w):
 
 
 FAULTS = {
+    "older MVI": (products("8.10.0-x", "8.9.1"), 2, "MVI",
+                  "the destination's MVI (8.9.1) is older than the source's (8.10.0-x)",
+                  "bring it up"),
+    "no MVI there": (products("8.0.0", "8.0.0", 503), 1, "MVI", "status 503", "in a browser"),
+    "MVI away": (lambda w: w.source.update(mviUrl=f"http://127.0.0.1:{free_port()}"), 13, "MVI",
+                 "connect", "check the address"),
     # name: (how to break it, exit status, what is bad, its cause, its mend)
     "unknown key": (lambda w: w.destination.update(filesPodd="x"), 2, "config", "filesPodd",
                     "filesPod"),
@@ -223,6 +259,13 @@ def test_older_destination_is_noted(world, source_server, locked_server, make_en
     told = mvimig.run("check", "-c", ends.write_config()).ok().stdout
     assert "note               versions      the destination's MongoDB (4.2.6) is older" in told
     assert "asks for no login" in told
+
+
+def test_versions_of_mvi(world):
+    products("1.3.0", "8.0.0-prod")(world)
+    told = world.check().ok().stdout
+    assert "ok    source       MVI           1.3.0\n" in told
+    assert "ok    destination  MVI           8.0.0-prod\n" in told
 
 
 def test_no_ssh(world):
