@@ -72,6 +72,8 @@ class Cluster:
         os.replace(path + ".new", path)
 
     def forward(self, *modes):
+        """Of the starts from now on; the last holds for all that follow."""
+        self.write("forwards", "")
         self.write("forward", "\n".join(modes))
 
     def config(self, **changes):
