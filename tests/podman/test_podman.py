@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`podman kube play` of what `mvimig deploy --output-only` prints, with the image of packaging/image:
+script/test podman starts this where podman is (tests/podman/enter)."""
+import base64
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+
+import pytest
+
+from support.migration import Migration
+
+DATA = "/opt/powerai-vision/data"
+OWNER = 4711
+KILLS = 5
+CONTAINER = "line3-pod-0-line3"
+# Stretches a run, so that there are moments to meet.
+SLOW = "\n            - name: MVIMIG_FAULT\n              value: 'journal-after-commit:sleep=30:1+'"
+
+
+@pytest.fixture(autouse=True)
+def _podman():
+    if "CONTAINERS_STORAGE_CONF" not in os.environ:
+        pytest.skip("there is no podman: script/test podman starts one")
+
+
+def podman(*words, given=None):
+    done = subprocess.run(["podman", *words], input=given, capture_output=True, text=True,
+                          timeout=120)
+    assert done.returncode == 0, f"podman {' '.join(words)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def inspect(what):
+    return podman("inspect", CONTAINER, "--format", "{{" + what + "}}")
+
+
+def wait_for(what, condition, seconds=60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    said = subprocess.run(["podman", "logs", CONTAINER], capture_output=True, text=True)
+    raise AssertionError(f"waited {seconds} s for {what}\n{said.stdout[-3000:]}{said.stderr[-3000:]}")
+
+
+def events(migration):
+    try:
+        path = f"file:{migration.journal_path}?mode=ro"
+        with closing(sqlite3.connect(path, uri=True, timeout=30)) as db:
+            return db.execute("select count(*) from event").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def slowed(manifests):
+    text = re.sub(r"(?m)^ +env:\n +- name: HOME\n +value: /tmp$", lambda m: m[0] + SLOW, manifests)
+    assert text != manifests
+    return text
+
+
+def decode_secret():
+    """podman 4.3 lays the values of a Secret into the volume as they stand, in base64 still."""
+    folder = podman("volume", "inspect", "line3-network", "--format", "{{.Mountpoint}}")
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        with open(path, "rb") as f:
+            content = base64.b64decode(f.read(), validate=True)
+        with open(path, "wb") as f:
+            f.write(content)
+
+
+def one_volume(ends):
+    """Both ends' files in the one claim there is: the destination's where no migration looks."""
+    ends.source.fill()
+    ends.destination.data_dir = os.path.join(ends.source.data_dir, "logs", "migrations", ".far")
+    os.makedirs(ends.destination.data_dir)
+    ends.destination.fill(role="destination")
+    for folder, folders, files in os.walk(ends.source.data_dir):
+        for name in [*folders, *files, "."]:
+            path = os.path.join(folder, name)
+            os.chown(path, OWNER, OWNER, follow_symlinks=False)
+            if name == "mode-0000":
+                os.chmod(path, 0o400)
+
+
+def test_killed_and_restarted_by_podman(ends, mvimig):
+    one_volume(ends)
+    migration = Migration(ends, mvimig, "line3")
+    # podman 4.3 knows no subPath: its volume is the folder of the data itself.
+    podman("volume", "create", "vision-data-pvc", "--opt", "type=none", "--opt", "o=bind",
+           "--opt", f"device={ends.source.data_dir}")
+    config = ends.write_config(destination={
+        "dataDir": f"{DATA}/logs/migrations/.far"})
+    manifests = mvimig.run("deploy", "run", "line3", "-c", config, "--server", "--chart", "c",
+                           "--release", "r", "--pvc", "vision-data-pvc", "--run-as",
+                           f"{OWNER}:{OWNER}", "--output-only").ok().stdout
+    podman("kube", "play", "--network", "host", "--start=false", "-", given=slowed(manifests))
+    decode_secret()
+    podman("pod", "start", "line3-pod-0")
+
+    for _ in range(KILLS):
+        begun = events(migration)
+        wait_for("the journal to go on", lambda: events(migration) > begun + 8)
+        pid = int(inspect(".State.Pid"))
+        os.kill(pid, signal.SIGKILL)
+        wait_for("the restart", lambda: int(inspect(".State.Pid")) not in (0, pid))
+    wait_for("the end", lambda: "idle: done" in podman("logs", CONTAINER) + subprocess.run(
+        ["podman", "logs", CONTAINER], capture_output=True, text=True).stderr)
+    assert int(inspect(".RestartCount")) >= KILLS
+    assert migration.ask("select count(*) from step where state <> 'done'") == [(0,)]
+    assert migration.ask("select count(*) from run")[0][0] > KILLS
+    migration.assert_arrived()
+    podman("pod", "rm", "--force", "line3-pod-0")
