@@ -18,7 +18,7 @@
 #include "base/path.h"
 #include "base/tempdir.h"
 #include "base/tempfile.h"
-#include "site/cluster.h"
+#include "site/cluster_find.h"
 #include "site/kubeconfig.h"
 
 #define TOKEN "sha256~canary-4471"
@@ -184,6 +184,112 @@ static void answers(void **state) {
     secret_free(token);
 }
 
+static void logins_of_secrets(void **state) {
+    (void)state;
+    static const struct {
+        const char *user, *password; // as they stand in the secret; NULL: not there
+        const char *got;             // the password; NULL: refused
+    } rows[] = {
+        {"YWRtaW4=", "c2VjcmV0", "secret"},
+        {"YWRtaW4=", "c2VjcmV0Cg==", "secret"}, // encoded with its line end
+        {"YWRtaW4=", "cw==", "s"},
+        {"YWRtaW4", "c3M", "ss"}, // not padded
+        {"YWRtaW4=", "w6TCow==", "\xc3\xa4\xc2\xa3"},
+        {"YWRtaW4=", "", NULL},
+        {"YWRtaW4=", "c2Vj cmV0", NULL},
+        {"YWRtaW4=", "c2VjcmV0A", NULL},
+        {"YWRtaW4=", "cwBz", NULL}, // a zero byte
+        {"YWRtaW4=", "=", NULL},
+        {NULL, "c2VjcmV0", NULL},
+        {"YWRtaW4=", NULL, NULL},
+    };
+    struct secret *token = secret_new(TOKEN, strlen(TOKEN));
+    struct cluster *c = opened(token, NULL, false);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct err e = {0};
+        struct secret *user = NULL, *password = NULL;
+        json_t *data = json_object();
+        if (rows[i].user != NULL)
+            json_object_set_new(data, "mongodb-admin-username", json_string(rows[i].user));
+        if (rows[i].password != NULL)
+            json_object_set_new(data, "mongodb-admin-password", json_string(rows[i].password));
+        json_t *all =
+            json_pack("{s:{s:s}, s:o}", "metadata", "name", "vision-secrets", "data", data);
+        AUTO_FREE char *text = json_dumps(all, 0);
+        AUTO_FREE char *script = must_sprintf("cat <<'END'\n%s\nEND", text);
+        json_decref(all);
+        make_oc(script);
+        int rc = cluster_find_login(c, NULL, &user, &password, &e);
+        assert_int_equal(rc, rows[i].got != NULL ? 0 : ERR_NOTFOUND);
+        if (rc == 0) {
+            assert_string_equal(secret_value(user), "admin");
+            assert_string_equal(secret_value(password), rows[i].got);
+        } else {
+            assert_non_null(strstr(e.text, "mongoSecret"));
+        }
+        secret_free(user);
+        secret_free(password);
+    }
+    cluster_close(c);
+    secret_free(token);
+}
+
+static const char pods[] =
+    "{\"items\": ["
+    "{\"metadata\": {\"name\": \"i-taskanaly-c\"}, \"status\": {\"phase\": \"Running\"}},"
+    "{\"metadata\": {\"name\": \"i-taskanaly-b\"}, \"status\": {\"phase\": \"Running\", "
+    "\"conditions\": [{\"type\": \"Ready\", \"status\": \"True\"}]}, \"spec\": {\"containers\": ["
+    "{\"name\": \"side\", \"volumeMounts\": [{\"mountPath\": \"/opt/powerai\"}]},"
+    "{\"name\": \"main\", \"volumeMounts\": [{\"mountPath\": \"/opt/powerai-vision/\"}]}]}},"
+    "{\"metadata\": {\"name\": \"i-taskanaly-a\", \"deletionTimestamp\": \"x\"}, \"status\": "
+    "{\"phase\": \"Running\"}},"
+    "{\"metadata\": {\"name\": \"i-late-1\"}, \"status\": {\"phase\": \"Pending\"}},"
+    "{\"metadata\": 7}, 5, null]}";
+
+static void pods_by_name(void **state) {
+    (void)state;
+    static const struct {
+        const char *given;
+        unsigned nth;
+        int code;
+        const char *name, *container; // or what is told
+    } rows[] = {
+        {NULL, 0, 0, "i-taskanaly-b", "main"}, // the one that is ready; not on its way out
+        {NULL, 1, 0, "i-taskanaly-c", NULL},
+        {NULL, 2, 0, "i-taskanaly-b", "main"},
+        {"taskanaly-c", 0, 0, "i-taskanaly-c", NULL},
+        {"i-late", 0, ERR_RETRY, "does not run (Pending)", NULL},
+        {"nowhere", 0, ERR_NOTFOUND, "there are: i-taskanaly-c, i-taskanaly-b", NULL},
+    };
+    struct secret *token = secret_new(TOKEN, strlen(TOKEN));
+    struct cluster *c = opened(token, NULL, false);
+    AUTO_FREE char *script = must_sprintf("cat <<'END'\n%s\nEND", pods);
+    make_oc(script);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AUTO_ARENA struct arena *a = arena_new();
+        struct err e = {0};
+        struct cluster_pod pod;
+        struct cluster_wanted w = {.what = "the pod",
+                                   .key = "filesPod",
+                                   .given = rows[i].given,
+                                   .pattern = CLUSTER_FILES_PATTERN,
+                                   .nth = rows[i].nth,
+                                   .mount = "/opt/powerai-vision/data"};
+        assert_int_equal(cluster_find_pod(c, a, &w, &pod, &e), rows[i].code);
+        if (rows[i].code != 0) {
+            assert_non_null(strstr(e.text, rows[i].name));
+            continue;
+        }
+        assert_string_equal(pod.name, rows[i].name);
+        assert_int_equal(pod.container != NULL, rows[i].container != NULL);
+        assert_int_equal(pod.mounted, rows[i].container != NULL);
+        if (pod.container != NULL)
+            assert_string_equal(pod.container, rows[i].container);
+    }
+    cluster_close(c);
+    secret_free(token);
+}
+
 static void what_a_killed_run_left_is_removed(void **state) {
     (void)state;
     struct err e = {0};
@@ -216,6 +322,8 @@ int main(void) {
         cmocka_unit_test(the_token_stands_in_one_private_file),
         cmocka_unit_test(trust_is_what_was_asked_for),
         cmocka_unit_test(answers),
+        cmocka_unit_test(logins_of_secrets),
+        cmocka_unit_test(pods_by_name),
         cmocka_unit_test(what_a_killed_run_left_is_removed),
         cmocka_unit_test(without_a_program),
     };
