@@ -197,7 +197,8 @@ static bool look_far(struct check *k, const char *const *prefix, const char *con
     struct err e = {0};
     root = root != NULL ? root : REACH_DATA;
     if (far_look("destination", prefix, env, root, LOOK_TIMEOUT_MS, &f, &e) != 0) {
-        err_append(&e, "; try it by hand: the command and then `sh`");
+        if (!cluster_lacks_right(&e))
+            err_append(&e, "; try it by hand: the command and then `sh`");
         return check_bad(k, "destination", "exec", &e);
     }
     check_tell(k, "destination", "exec", CHECK_OK, "a shell answers there");

@@ -126,6 +126,19 @@ void cluster_argv(const struct cluster *c, const char *const *words,
     argv[n] = NULL;
 }
 
+#define FORBIDDEN "orbidden"
+#define LACKS_RIGHT                                                                                \
+    "the token lacks this right in the project: `mvimig deploy rights` prints what it needs"
+
+bool cluster_lacks_right(struct err *e) {
+    if (strstr(e->text, FORBIDDEN) == NULL) {
+        return false;
+    }
+    e->code = ERR_LOGIN;
+    err_append(e, "; " LACKS_RIGHT);
+    return true;
+}
+
 // What the programs say on standard error, in their order of meaning: a certificate that is not
 // trusted also is a connection that failed.
 static const struct symptom {
@@ -139,8 +152,7 @@ static const struct symptom {
     {"Unauthorized", ERR_LOGIN, "the token is refused: take a new one into clusterToken"},
     {"must be logged in", ERR_LOGIN, "the token is refused: take a new one into clusterToken"},
     {"credentials", ERR_LOGIN, "the token is refused: take a new one into clusterToken"},
-    {"orbidden", ERR_LOGIN,
-     "the token lacks this right in the project: `mvimig deploy rights` prints what it needs"},
+    {FORBIDDEN, ERR_LOGIN, LACKS_RIGHT},
     {"NotFound", ERR_NOTFOUND, "check clusterProject and the name"},
     {"not found", ERR_NOTFOUND, "check clusterProject and the name"},
     {"no such host", ERR_UNREACHABLE, "the name in clusterUrl cannot be resolved: check it"},

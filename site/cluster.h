@@ -41,3 +41,6 @@ void cluster_argv(const struct cluster *c, const char *const *words,
 // object, ERR_USAGE when its certificate is not trusted; the texts hold the mend. Output over
 // 64 MiB and two minutes are errors.
 int cluster_json(const struct cluster *c, const char *const *words, json_t **out, struct err *e);
+// When the text of an error says that a right is lacking: makes it an ERR_LOGIN with the mend and
+// returns true. For what other programs than cluster_json() were told.
+bool cluster_lacks_right(struct err *e);

@@ -196,8 +196,11 @@ FAULTS = {
         "get pods", "list pods", "create pods/exec", "create pods/portforward"]), 12, "secret",
         "secrets is forbidden", "deploy rights"),
     "rights to exec": (lambda w: w.change(rights=[
-        "get pods", "list pods", "create pods/portforward", "get secrets", "list secrets"]), 13,
-        "exec", "pods/exec is forbidden", "try it by hand"),
+        "get pods", "list pods", "create pods/portforward", "get secrets", "list secrets"]), 12,
+        "exec", "pods/exec is forbidden", "deploy rights"),
+    "rights to port-forward": (lambda w: w.change(rights=[
+        "get pods", "list pods", "create pods/exec", "get secrets", "list secrets"]), 12,
+        "mongodb", "pods/portforward is forbidden", "deploy rights"),
     "no files pod": (no_such_pod("taskanaly"), 1, "files pod", "no pod whose name holds",
                      "name it with filesPod"),
     "files pod pending": (pending("taskanaly"), 13, "files pod", "does not run (Pending)",
