@@ -252,6 +252,10 @@ def test_plan_get_edit_apply_and_kills(source, destination, far_pod, mvimig, tmp
 
     forget_dataset(source, dataset)
     d.assert_arrived(without=dataset, ignore=("owner",))
+    # As the operating guide says.
+    for what in ("audit", "conflicts"):
+        source.kubectl("exec", "deployment/line3", "--", "mvimig", what,
+                       "/opt/powerai-vision/data/logs/migrations/line3")
     d.assert_no_secrets()
     d.assert_deleted()
 
