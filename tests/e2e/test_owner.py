@@ -35,8 +35,8 @@ def stopped(pid):
 
 
 def frozen(migration, running):
-    """Stops the run at a moment when it does not hold the database: what a host that was cut off
-    held there, its lock server gives back."""
+    """Stops the run at a moment when it holds no lock on the database, not even to read: what a
+    host that was cut off held there, its lock server gives back."""
     while not begun(migration):
         assert not running.ended()
         time.sleep(0.01)
@@ -46,7 +46,7 @@ def frozen(migration, running):
             time.sleep(0.001)
         db = sqlite3.connect(migration.journal_path, timeout=0, isolation_level=None)
         try:
-            db.execute("begin immediate")
+            db.execute("begin exclusive")
             db.execute("rollback")
             return
         except sqlite3.OperationalError:
