@@ -28,7 +28,7 @@ def test_version_names_libraries(mvimig):
     text = mvimig.run("version").ok().stdout
     libraries = json.loads(mvimig.run("version", "--json").ok().stdout)["libraries"]
     assert set(libraries) == {"jansson", "libcrypto", "libyaml", "libpcre2", "libsqlite3",
-                              "libarchive", "libbson", "libmongoc", "libzstd"}
+                              "libarchive", "libcurl", "libbson", "libmongoc", "libzstd"}
     for name, versions in libraries.items():
         assert f"  {name}" in text
         assert set(versions) == {"built", "running"}
