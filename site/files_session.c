@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/escape.h"
+#include "base/fault.h"
 #include "site/files_private.h"
 
 // --- opening
@@ -163,7 +165,10 @@ int session_turn(struct session *s, bool wait, struct err *e) {
 
 // --- the selection
 
-static void put_parents(struct buf *b, int root, const char *under) {
+// How the directories that lead to `under` are at the source. One that is not there, or that may
+// not be entered, ends the list: then nothing below it is sent either. One that merely could not be
+// opened must not: the receiver would make it with a mode of its own, and no step would mend that.
+static int put_parents(struct buf *b, int root, const char *under, struct err *e) {
     uint16_t n = 0;
     AUTO_BUF struct buf each = BUF_INIT(PROTOCOL_FRAME_MAX);
     char path[PATH_REL_MAX + 1];
@@ -173,8 +178,16 @@ static void put_parents(struct buf *b, int root, const char *under) {
         memcpy(path, under, (size_t)(end - under));
         path[end - under] = 0;
         AUTO_CLOSE int fd = path_open(root, path, O_PATH | O_DIRECTORY, 0);
-        if (fd < 0 || fstat(fd, &st) != 0) {
+        int fault = FAULT("files-parents");
+        int errnum = fault != 0 ? fault : fd < 0 || fstat(fd, &st) != 0 ? errno : 0;
+        if (errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP || errnum == EACCES) {
             break;
+        }
+        if (errnum != 0) {
+            char shown[300];
+            return err_sys(e, tree_errno_is_general(errnum) ? ERR_RETRY : ERR_IO, errnum,
+                           "%s: cannot be opened at the source",
+                           escape_into(shown, sizeof shown, path, strlen(path)));
         }
         put_u32(&each, st.st_mode & 07777);
         put_u32(&each, st.st_uid);
@@ -183,6 +196,7 @@ static void put_parents(struct buf *b, int root, const char *under) {
     }
     put_u16(b, n);
     buf_put(b, each.data, each.len);
+    return 0;
 }
 
 static int send_text(struct session *s, struct buf *frame, char kind, const char *text,
@@ -221,8 +235,8 @@ int session_select(struct session *s, int source_root, const struct session_sele
     AUTO_BUF struct buf b = BUF_INIT(PROTOCOL_FRAME_MAX);
     put_text(&b, x->under);
     put_u8(&b, x->names == NULL);
-    put_parents(&b, source_root, x->under);
-    int rc = wire_send(&s->wire, FRAME_SELECT, b.data, b.len, e);
+    int rc = put_parents(&b, source_root, x->under, e);
+    rc = rc < 0 ? rc : wire_send(&s->wire, FRAME_SELECT, b.data, b.len, e);
     rc = rc < 0 ? rc : send_names(s, x, e);
     buf_clear(&b);
     put_u32(&b, PROTOCOL_CREDIT);

@@ -179,10 +179,12 @@ static int on_end(void *arg, struct err *e) {
 
 #define PARENT "parent" // in the staging folder
 
-// As it is at the source, as far as that can be kept.
+// As it is at the source, as far as that can be kept. One of which the sender has not said how it
+// is there is not made: ESTALE.
 static int dress_parent(struct receiver *r, int fd, size_t i) {
     if (i >= r->n_parents) {
-        return 0;
+        errno = ESTALE;
+        return -1;
     }
     if ((r->stage.keeps.flags & KEEP_OWNER) != 0 &&
         fchown(fd, r->parents[i].uid, r->parents[i].gid) != 0) {

@@ -210,3 +210,12 @@ def test_too_few_descriptors(tmp_path, mvimig, limit):
     assert done.rc in ENDS, done
     m.prefix = []
     completes(m)
+
+
+def test_parents_that_cannot_be_looked_at(tmp_path, mvimig):
+    """Where descriptors run out just as the sender asks how the directories above a dataset are,
+    the receiver must not make them with a mode of its own: nobody would mend it."""
+    m = FilesMigration(tmp_path, mvimig)
+    fill(m.source, 20, users=2)
+    m.apply(env={"MVIMIG_FAULT": "files-parents:fail=EMFILE:1"}).ok()
+    m.assert_arrived()
