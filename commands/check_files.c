@@ -197,7 +197,7 @@ static bool look_far(struct check *k, const char *const *prefix, const char *con
     struct err e = {0};
     root = root != NULL ? root : REACH_DATA;
     if (far_look("destination", prefix, env, root, LOOK_TIMEOUT_MS, &f, &e) != 0) {
-        if (!cluster_lacks_right(&e))
+        if (!cluster_refuses(&e))
             err_append(&e, "; try it by hand: the command and then `sh`");
         return check_bad(k, "destination", "exec", &e);
     }

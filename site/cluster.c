@@ -130,15 +130,6 @@ void cluster_argv(const struct cluster *c, const char *const *words,
 #define LACKS_RIGHT                                                                                \
     "the token lacks this right in the project: `mvimig deploy rights` prints what it needs"
 
-bool cluster_lacks_right(struct err *e) {
-    if (strstr(e->text, FORBIDDEN) == NULL) {
-        return false;
-    }
-    e->code = ERR_LOGIN;
-    err_append(e, "; " LACKS_RIGHT);
-    return true;
-}
-
 // What the programs say on standard error, in their order of meaning: a certificate that is not
 // trusted also is a connection that failed.
 static const struct symptom {
@@ -151,7 +142,7 @@ static const struct symptom {
      "(or, where nobody can stand between, --insecure)"},
     {"Unauthorized", ERR_LOGIN, "the token is refused: take a new one into clusterToken"},
     {"must be logged in", ERR_LOGIN, "the token is refused: take a new one into clusterToken"},
-    {"credentials", ERR_LOGIN, "the token is refused: take a new one into clusterToken"},
+    {"provide credentials", ERR_LOGIN, "the token is refused: take a new one into clusterToken"},
     {FORBIDDEN, ERR_LOGIN, LACKS_RIGHT},
     {"NotFound", ERR_NOTFOUND, "check clusterProject and the name"},
     {"not found", ERR_NOTFOUND, "check clusterProject and the name"},
@@ -162,6 +153,17 @@ static const struct symptom {
     {"nable to connect", ERR_UNREACHABLE, "check clusterUrl, proxy and firewall"},
     {"EOF", ERR_UNREACHABLE, "the connection broke: check clusterUrl and proxy"},
 };
+
+bool cluster_refuses(struct err *e) {
+    for (size_t i = 0; i < N(symptoms); i++) {
+        if (symptoms[i].code == ERR_LOGIN && strstr(e->text, symptoms[i].text) != NULL) {
+            e->code = ERR_LOGIN;
+            err_append(e, "; %s", symptoms[i].mend);
+            return true;
+        }
+    }
+    return false;
+}
 
 static int explain(const struct cluster *c, struct err *e) {
     for (size_t i = 0; e->code == ERR_FAILED && i < N(symptoms); i++) {

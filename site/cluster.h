@@ -41,6 +41,7 @@ void cluster_argv(const struct cluster *c, const char *const *words,
 // object, ERR_USAGE when its certificate is not trusted; the texts hold the mend. Output over
 // 64 MiB and two minutes are errors.
 int cluster_json(const struct cluster *c, const char *const *words, json_t **out, struct err *e);
-// When the text of an error says that a right is lacking: makes it an ERR_LOGIN with the mend and
-// returns true. For what other programs than cluster_json() were told.
-bool cluster_lacks_right(struct err *e);
+// When the text of an error says that the token or one of its rights is refused: makes it an
+// ERR_LOGIN with the mend and returns true. For what was told to others than cluster_json(): an
+// exec, a port-forward. Trying again would not help.
+bool cluster_refuses(struct err *e);

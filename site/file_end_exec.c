@@ -28,6 +28,7 @@ struct exec_end {
     char **prefix, **env;
     int (*find)(void *arg, struct arena *a, const char *const **prefix, struct err *e);
     void *find_arg;
+    bool (*refuses)(struct err *e);
     bool broke;           // a stream did: the prefix is asked for again
     pthread_mutex_t lock; // one stream at a time looks for the receiver and sends it
     char *sent;           // the folder that it was sent to, as a word of the shell; NULL: none
@@ -269,6 +270,7 @@ static int exec_open(struct file_end *end, struct file_stream *stream, struct er
         note_broken(x);
         if (rc == ERR_RETRY) {
             far_shell_explain(sh, e);
+            rc = x->refuses != NULL && x->refuses(e) ? e->code : rc;
         }
         far_shell_close(sh, 0);
         free(sh);
@@ -337,6 +339,7 @@ int file_end_exec_open(const struct file_end_exec *o, struct file_end **out, str
     x->env = copy_list(o->env);
     x->find = o->find;
     x->find_arg = o->find_arg;
+    x->refuses = o->refuses;
     pthread_mutex_init(&x->lock, NULL);
     x->end =
         (struct file_end){.label = x->label,

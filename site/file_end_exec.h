@@ -26,6 +26,9 @@ struct file_end_exec {
     // the arena. ERR_RETRY when there is none at the moment. NULL: it stays.
     int (*find)(void *arg, struct arena *a, const char *const **prefix, struct err *e);
     void *find_arg;
+    // Whether the text of a stream that did not open tells that nobody is let in: then it makes of
+    // it an ERR_LOGIN, and the stream is not tried again. NULL: nothing is known of such texts.
+    bool (*refuses)(struct err *e);
     int timeout_ms; // without a byte from there; 0: PROTOCOL_TIMEOUT_MS
 };
 // Copies what it is given; starts nothing yet. ERR_USAGE for an empty prefix or a root that is not

@@ -121,6 +121,7 @@ int reach_files(struct reach *r, struct file_end **out, struct err *e) {
                                     .env = cluster_env(r->cluster),
                                     .root = root,
                                     .find = find_prefix,
-                                    .find_arg = r};
+                                    .find_arg = r,
+                                    .refuses = cluster_refuses};
     return file_end_exec_open(&o, out, e);
 }

@@ -88,7 +88,7 @@ static int add_tunnel(struct reach *r, const char *host, const char *socket, con
         .label = label, .command = command, .probe = probe, .say = say, .arg = t};
     int rc = tunnel_open(&o, &t->tunnel, e);
     r->n_tunnels += rc == 0;
-    return rc != 0 && socket == NULL && rc != ERR_LOGIN && cluster_lacks_right(e) ? e->code : rc;
+    return rc != 0 && socket == NULL && rc != ERR_LOGIN && cluster_refuses(e) ? e->code : rc;
 }
 
 static void set_uri(struct reach *r, const char *host, const char *query) {

@@ -161,6 +161,34 @@ def test_rights_are_what_it_takes(world):
     assert world.cluster.verbs() == rights - {"get pods/exec", "get pods/portforward"}
 
 
+@pytest.mark.parametrize("lost", ["right", "token"])
+def test_refused_exec_ends_at_once(world, lost):
+    """In mid-run too: it is for a person to mend, and the batch is not tried over and over."""
+    plan(world)
+    running = world.mvimig.start("apply", world.plan_path, "-c", world.config,
+                                 env=world.cluster.env(MVIMIG_FAULT="files-before-receipt:"
+                                                                    "sleep=300:1+"))
+    while world.cluster.live_execs() < 2:
+        assert not running.ended(), running.wait()
+        time.sleep(0.005)
+    if lost == "right":
+        world.cluster.state["rights"] = ["get pods", "list pods", "create pods/portforward",
+                                         "get secrets", "list secrets"]
+    else:
+        world.cluster.state["token"] = "another"
+    world.cluster.save()
+    asked = len(world.cluster.asked())
+    assert world.cluster.live_execs(kill=True)
+    done = running.wait().expect(12)
+    assert {"right": "deploy rights", "token": "take a new one"}[lost] in done.stderr
+    again = [a for a in world.cluster.asked()[asked:] if "exec" in a["words"]]
+    assert len(again) < 12, again  # one for each stream that was open, and no more
+    world.cluster.state.update(rights=None, token=stand_in.TOKEN)
+    world.cluster.save()
+    run(world, "apply", world.plan_path)
+    world.assert_arrived()
+
+
 def traced(world, *arguments):
     """Runs mvimig under strace; its lines."""
     trace = world.ends.path(f"trace-{arguments[0]}")
