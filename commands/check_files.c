@@ -170,16 +170,23 @@ bool check_source_files(struct check *k) {
 
 // --- the destination
 
-static void tell_far(struct check *k, const struct far_facts *f) {
+// Who one is in the pod: a number of the user, and what OpenShift has given it by.
+static const char *user_there(struct check *k, const struct far_facts *f, const char *scc) {
+    return arena_printf(k->c->arena, "user %ld%s%s%s", f->uid, scc != NULL ? " (SCC " : "",
+                        scc != NULL ? scc : "", scc != NULL ? ")" : "");
+}
+
+static void tell_far(struct check *k, const struct far_facts *f, const char *scc) {
     int64_t off = f->clock_s - clock_wall_ns() / 1000000000;
     char n[HUMAN_TEXT];
     if (f->uid == 0)
-        check_tell(k, "destination", "user", CHECK_OK, "user 0 there, on %s", f->machine);
+        check_tell(k, "destination", "user", CHECK_OK, "%s there, on %s", user_there(k, f, scc),
+                   f->machine);
     else
         check_tell(k, "destination", "user", CHECK_NOTE,
-                   "user %ld there, on %s: files will be that user's (owners are kept by root "
+                   "%s there, on %s: files will be that user's (owners are kept by root "
                    "alone), which MVI's own pods are as well",
-                   f->uid, f->machine);
+                   user_there(k, f, scc), f->machine);
     if (off > CLOCK_NOTE_S || off < -CLOCK_NOTE_S)
         check_tell(k, "destination", "clock", CHECK_NOTE,
                    "%s %s the clock here; times of files are kept all the same, but logs of the "
@@ -191,7 +198,35 @@ static void tell_far(struct check *k, const struct far_facts *f) {
     check_room(k, "destination", "file room", f->free_bytes, planned(k, true));
 }
 
-static bool look_far(struct check *k, const char *const *prefix, const char *const *env) {
+// The folder of the data, and those in it: each user's, made by MVI's own pods.
+static bool check_writable(struct check *k, const struct far_facts *f, const char *root,
+                           const char *scc) {
+    char n[HUMAN_TEXT];
+    struct err e = {0};
+    if (!f->there)
+        err_set(&e, ERR_IO,
+                "%s is not there; name the folder as the pod has it mounted (dataDir), or another "
+                "pod (filesPod)",
+                root);
+    else if (!f->writable)
+        err_set(&e, ERR_IO,
+                "%s cannot be written there by %s; take a pod that has it mounted for writing "
+                "(filesPod), or give the folder to the group of the pod's user",
+                root, user_there(k, f, scc));
+    else if (f->closed > 0)
+        err_set(&e, ERR_IO,
+                "%s of the folders in %s cannot be written there by %s, %s the first; take the pod "
+                "whose user made them (filesPod), or give them to the group of the pod's user",
+                human_count(f->closed, n), root, user_there(k, f, scc), f->first);
+    if (e.code != 0)
+        return check_bad(k, "destination", "data folder", &e);
+    check_tell(k, "destination", "data folder", CHECK_OK, "%s", root);
+    return true;
+}
+
+// `scc`: of the pod; NULL: none is told.
+static bool look_far(struct check *k, const char *const *prefix, const char *const *env,
+                     const char *scc) {
     const char *root = k->ends.config->destination.data_dir;
     struct far_facts f;
     struct err e = {0};
@@ -202,18 +237,8 @@ static bool look_far(struct check *k, const char *const *prefix, const char *con
         return check_bad(k, "destination", "exec", &e);
     }
     check_tell(k, "destination", "exec", CHECK_OK, "a shell answers there");
-    if (!f.there || !f.writable) {
-        err_set(&e, ERR_IO,
-                !f.there ? "%s is not there; name the folder as the pod has it mounted (dataDir), "
-                           "or another pod (filesPod)"
-                         : "%s cannot be written there; take a pod that has it mounted for writing "
-                           "(filesPod)",
-                root);
-        return check_bad(k, "destination", "data folder", &e);
-    }
-    check_tell(k, "destination", "data folder", CHECK_OK, "%s", root);
-    tell_far(k, &f);
-    return true;
+    tell_far(k, &f, scc);
+    return check_writable(k, &f, root, scc);
 }
 
 static bool look_here(struct check *k) {
@@ -229,7 +254,7 @@ static bool look_here(struct check *k) {
     check_tell(k, "destination", "data folder", CHECK_OK, "%s", dir);
     f.free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     snprintf(f.machine, sizeof f.machine, "this machine");
-    tell_far(k, &f);
+    tell_far(k, &f, NULL);
     return true;
 }
 
@@ -257,7 +282,7 @@ static bool look_cluster(struct check *k) {
                    k->ends.config->destination.data_dir != NULL
                        ? k->ends.config->destination.data_dir
                        : REACH_DATA);
-    return look_far(k, reach_prefix(r, k->c->arena, &pod), cluster_env(reach_cluster(r)));
+    return look_far(k, reach_prefix(r, k->c->arena, &pod), cluster_env(reach_cluster(r)), pod.scc);
 }
 
 static bool look_command(struct check *k) {
@@ -270,7 +295,7 @@ static bool look_command(struct check *k) {
         return false;
     }
     char *env[2] = {NULL, NULL};
-    bool ok = look_far(k, (const char *const *)end->files_command, ends_ssh_environment(env));
+    bool ok = look_far(k, (const char *const *)end->files_command, ends_ssh_environment(env), NULL);
     free(env[0]);
     return ok;
 }

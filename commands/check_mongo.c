@@ -63,24 +63,14 @@ static void check_server(struct check *k, const char *end, struct mongo_end *db,
         check_mongo_room(k, free);
 }
 
-// What stands before a connection in a cluster, each by itself.
-static bool check_cluster(struct check *k) {
-    struct reach *r = NULL;
-    struct cluster_pod pod;
+// What stands before a connection in a cluster, each by itself. Of the destination, tools and login
+// were told with its files.
+static bool check_secret(struct check *k, const struct end_config *end, struct reach *r) {
     struct secret *user = NULL, *password = NULL;
-    const struct end_config *end = &k->ends.config->destination;
     struct err e = {0};
-    if (ends_reach_destination(&k->ends, &r, &e) != 0)
-        return false; // told with the files
-    int rc = reach_find_mongo(r, k->c->arena, 0, &pod, &e);
-    if (rc != 0 && rc != ERR_NOTFOUND && rc != ERR_RETRY)
-        return false;
-    if (rc != 0)
-        return check_bad(k, end->label, "mongodb pod", &e);
-    check_tell(k, end->label, "mongodb pod", CHECK_OK, "%s", pod.name);
     if (end->mongo_user != NULL)
         return true;
-    rc = cluster_find_login(reach_cluster(r), end->mongo_secret, &user, &password, &e);
+    int rc = cluster_find_login(reach_cluster(r), end->mongo_secret, &user, &password, &e);
     secret_free(user);
     secret_free(password);
     if (rc != 0)
@@ -89,8 +79,32 @@ static bool check_cluster(struct check *k) {
     return true;
 }
 
+static bool check_cluster(struct check *k, const struct end_config *end) {
+    bool source = end == &k->ends.config->source;
+    struct reach *r = NULL;
+    struct cluster_pod pod;
+    struct err e = {0};
+    if ((source ? ends_reach_source : ends_reach_destination)(&k->ends, &r, &e) != 0)
+        return source ? check_bad(k, end->label, "tools", &e) : false;
+    if (source)
+        check_tell(k, end->label, "tools", CHECK_OK, "%s", cluster_program(reach_cluster(r)));
+    int rc = reach_find_mongo(r, k->c->arena, 0, &pod, &e);
+    bool asked = rc == 0 || rc == ERR_NOTFOUND || rc == ERR_RETRY;
+    if (source && asked)
+        check_tell(k, end->label, "login", CHECK_OK, "project %s can be entered",
+                   cluster_project(reach_cluster(r)));
+    if (!asked)
+        return source ? check_bad(k, end->label, "login", &e) : false;
+    if (rc != 0)
+        return check_bad(k, end->label, "mongodb pod", &e);
+    check_tell(k, end->label, "mongodb pod", CHECK_OK, "%s", pod.name);
+    return check_secret(k, end, r);
+}
+
 static bool open_one(struct check *k, const struct end_config *end, unsigned need, bool write) {
     struct err e = {0};
+    if (end->kind == END_CLUSTER && !check_cluster(k, end))
+        return false;
     if (end->ssh_tunnel != NULL && !child_in_path("ssh")) {
         err_set(&e, ERR_USAGE, "sshTunnel needs ssh, which is not in the PATH; install it");
         return check_bad(k, end->label, "tools", &e);
@@ -122,8 +136,7 @@ bool check_databases(struct check *k) {
         return false;
     }
     bool source = open_one(k, &c->source, ENDS_SOURCE_DB, false);
-    bool destination = (c->destination.kind != END_CLUSTER || check_cluster(k)) &&
-                       open_one(k, &c->destination, ENDS_DESTINATION_DB, true);
+    bool destination = open_one(k, &c->destination, ENDS_DESTINATION_DB, true);
     if (source && destination)
         check_versions(k);
     return source && destination;

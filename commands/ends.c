@@ -137,6 +137,12 @@ const char *const *ends_ssh_environment(char *env[2]) {
     return (const char *const *)env;
 }
 
+int ends_reach_source(struct ends *ends, struct reach **out, struct err *e) {
+    int rc = need_reach(ends, &ends->config->source, &ends->source_reach, e);
+    *out = ends->source_reach;
+    return rc;
+}
+
 int ends_reach_destination(struct ends *ends, struct reach **out, struct err *e) {
     int rc = need_reach(ends, &ends->config->destination, &ends->destination_reach, e);
     *out = ends->destination_reach;

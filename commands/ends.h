@@ -39,6 +39,7 @@ int ends_configure(struct ends *ends, struct command_context *c, const char *oth
 // Opens what is needed (enum ends_need) and not open yet.
 int ends_open(struct ends *ends, unsigned need, struct err *e);
 // The destination's cluster, prepared; nothing is asked yet.
+int ends_reach_source(struct ends *ends, struct reach **out, struct err *e);
 int ends_reach_destination(struct ends *ends, struct reach **out, struct err *e);
 // What ssh needs beside what every child gets; the caller frees env[0].
 const char *const *ends_ssh_environment(char *env[2]);

@@ -95,7 +95,10 @@ static void take_pod(struct arena *a, const struct cluster_wanted *w, const json
                      struct cluster_pod *out) {
     size_t i;
     json_t *container;
-    *out = (struct cluster_pod){.name = arena_strdup(a, name_of(pod))};
+    const char *scc =
+        json_string_value(json_object_get(at(pod, "metadata", "annotations"), "openshift.io/scc"));
+    *out = (struct cluster_pod){.name = arena_strdup(a, name_of(pod)),
+                                .scc = scc != NULL ? arena_strdup(a, scc) : NULL};
     json_array_foreach(at(pod, "spec", "containers"), i, container) {
         const char *name = json_string_value(json_object_get(container, "name"));
         bool mounted = w->mount != NULL && mounts(container, w->mount);

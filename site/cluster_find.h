@@ -22,6 +22,7 @@ struct cluster_pod {
     const char *name;
     const char *container; // NULL: the pod's first
     bool mounted;          // it has the folder that was asked for
+    const char *scc;       // OpenShift's constraint that let it in; NULL: none is told
 };
 // The pod that runs and is ready (else: only runs); of several by their names, see nth.
 // ERR_NOTFOUND names those that are there; ERR_RETRY when there is one that does not run.

@@ -10,6 +10,8 @@
 
 struct far_facts {
     bool there, writable; // the data directory
+    uint64_t closed;      // folders in it that cannot be written
+    char first[256];      // the name of the first of them, escaped
     uint64_t free_bytes;  // on its file system; 0 when df does not tell
     long uid, gid;
     int64_t clock_s; // since 1970

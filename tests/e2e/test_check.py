@@ -13,6 +13,7 @@ from support.ends import End, Ends
 from support.servers import Mongod, User, free_port
 
 READER = User("reader", "canary-reader-5512", "DLAAS", ["read"])
+DATA = "/opt/powerai-vision/data"
 WRITER = User("admin", "canary-password-8842", "DLAAS", ["readWrite", "dbAdmin"])
 
 
@@ -156,6 +157,23 @@ def small_disk(w):
     w.plan(10 ** 18)
 
 
+def pod_of_user(mode, *folders):
+    """The files' pod runs as OpenShift lets it; the claim holds these folders of somebody else."""
+    def prepare(w):
+        if os.geteuid() != 0:
+            pytest.skip("needs root to be somebody else")
+        volume = w.ends.path("volume")
+        for name in ("", *folders):
+            os.makedirs(os.path.join(volume, name))
+        os.chmod(volume, mode)
+        w.destination["dataDir"] = DATA
+        w.change(mounts={DATA: volume}, user=1000650000)
+        w.cluster.pods = [q for q in w.cluster.pods if "taskanaly" not in q["metadata"]["name"]]
+        w.cluster.pods.append(stand_in.pod(stand_in.FILES_POD, mounts=[DATA], scc="restricted-v2"))
+        w.cluster.save()
+    return prepare
+
+
 def same_database(w):
     w.source.update(mongoUri=w.ends.destination.server.uri(), mongoDatabase="DLAAS")
 
@@ -209,6 +227,13 @@ FAULTS = {
              "try it by hand"),
     "data folder": (lambda w: w.destination.update(dataDir="/none/data"), 1, "data folder",
                     "/none/data is not there", "dataDir"),
+    "user of the pod": (pod_of_user(0o755), 1, "data folder",
+                        "cannot be written there by user 1000650000 (SCC restricted-v2)",
+                        "to the group of the pod's user"),
+    "user of the folders": (pod_of_user(0o2777, "alice", "bob"), 1, "data folder",
+                            "2 of the folders in /opt/powerai-vision/data cannot be written there "
+                            "by user 1000650000 (SCC restricted-v2), alice the first",
+                            "whose user made them"),
     "source folder": (lambda w: w.source.update(dataDir="/none/data"), 1, "data folder",
                       "/none/data: no such directory", "name another"),
     "no mongodb pod": (no_such_pod("mongodb"), 1, "mongodb pod", "no pod whose name holds",
@@ -236,6 +261,13 @@ FAULTS = {
                    "1 of ", "--run-as"),
     "work folder": (plain_file, 10, "work folder", "is no folder", "--work-dir"),
 }
+
+
+def test_user_and_scc_are_noted(world):
+    pod_of_user(0o2777)(world)
+    told = world.check().ok().stdout
+    assert "note  destination  user          user 1000650000 (SCC restricted-v2) there" in told, told
+    assert f"ok    destination  data folder   {DATA}\n" in told
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -286,3 +318,62 @@ def test_json_has_the_same(world):
     world.secrets(stand_in.secret("x", a="b"))
     rows = json.loads(world.check("--json").expect(1).stdout)
     assert [(r["end"], r["what"]) for r in rows if r["state"] == "bad"] == [("destination", "secret")]
+
+
+class OldWorld(World):
+    """The source in a cluster, the destination beside it."""
+
+    def check(self, *words):
+        config = self.ends.write_config(source=self.cluster.config(**self.source),
+                                        destination=self.destination)
+        return self.mvimig.run("check", "-c", config, *words, env=self.cluster.env(**self.env))
+
+
+@pytest.fixture
+def old_world(filled, mvimig, tmp_path):
+    mvimig.secrets |= {stand_in.TOKEN, WRITER.password, READER.password}
+    ends = Ends(filled.destination, filled.source, tmp_path)
+    return OldWorld(ends, stand_in.Cluster(tmp_path / "cluster", ends.source, READER), mvimig)
+
+
+def test_source_in_a_cluster(old_world):
+    told = old_world.check().ok().stdout
+    for line in ("tools", "login", "mongodb pod", "secret", "mongodb", "rights"):
+        assert f"ok    source       {line} " in told, told
+    assert not any("exec" in a["words"] for a in old_world.cluster.asked())
+    assert old_world.cluster.left_running() == []
+
+
+def old_token(w):
+    w.source["clusterToken"] = "canary-of-another"
+    w.mvimig.secrets.add("canary-of-another")
+
+
+SOURCE_FAULTS = {
+    "no oc": (without_oc, 2, "tools", "neither oc nor kubectl", "into the PATH"),
+    "token": (old_token, 12, "login", "Unauthorized", "take a new one into clusterToken"),
+    "project": (lambda w: w.source.update(clusterProject="other"), 12, "login", "Forbidden",
+                "deploy rights"),
+    "no mongodb pod": (no_such_pod("mongodb"), 1, "mongodb pod", "no pod whose name holds",
+                       "name it with mongoPod"),
+    "no secret": (lambda w: w.secrets(stand_in.secret("x", a="b")), 1, "secret",
+                  "neither a secret vision-secrets", "mongoSecret"),
+    "rights to port-forward": (lambda w: w.change(rights=[
+        "get pods", "list pods", "get secrets", "list secrets"]), 12,
+        "mongodb", "pods/portforward is forbidden", "deploy rights"),
+    "port-forward": (lambda w: w.cluster.forward("fail"), 13, "mongodb",
+                     "unable to upgrade connection", "port-forward"),
+    "password": (lambda w: w.secrets(stand_in.credentials("vision-secrets", "admin", "wrong-1")),
+                 12, "mongodb", "login refused", "the password is wrong"),
+}
+
+
+@pytest.mark.parametrize("name", SOURCE_FAULTS)
+def test_fault_of_a_source_in_a_cluster(old_world, name):
+    prepare, status, what, cause, mend = SOURCE_FAULTS[name]
+    prepare(old_world)
+    told = old_world.check().expect(status).stdout
+    bad = [line for line in told.splitlines() if line.startswith("BAD")]
+    assert len(bad) == 1 and bad[0].startswith("BAD   source       " + what), told
+    assert cause in bad[0] and mend in bad[0], told
+    assert old_world.cluster.left_running() == []

@@ -18,8 +18,11 @@ FILES_POD = "inst1-taskanaly-6d5f7c9b8d-x2x7q"
 MONGO_POD = "inst1-mongodb-7b8c6d5f4-k9w2z"
 
 
-def pod(name, *, phase="Running", ready=True, mounts=(), container="main", ports=(), deleted=False):
+def pod(name, *, phase="Running", ready=True, mounts=(), container="main", ports=(), deleted=False,
+        scc=None):
     metadata = {"name": name, "creationTimestamp": "2026-01-01T00:00:00Z"}
+    if scc:
+        metadata["annotations"] = {"openshift.io/scc": scc}
     if deleted:
         metadata["deletionTimestamp"] = "2026-01-02T00:00:00Z"
     return {"metadata": metadata,

@@ -7,7 +7,8 @@ It is called as FOLDER/bin/oc and reads, in FOLDER:
 
     cluster.json   url, token, project; "ports" {"POD:PORT": port of a server here};
                    "pods" {NAME: directory in which exec runs}; "mounts" {folder below /opt in
-                   the pod: directory here}; "rights" [verbs] (null: all)
+                   the pod: directory here};
+                   "user" number of the pod's user (with "mounts"); "rights" [verbs] (null: all)
     pods.json, secrets.json   lists as the real program prints them
     forward        how port-forwards behave, a line for each start, the last for all that follow:
                    pass | drop S | hang S | die S | refuse | silent | fail
@@ -113,6 +114,8 @@ def run_in(cluster, words):
         fail("error: unable to upgrade connection: container not found")
     os.makedirs(os.path.join(folder, "tmp"), exist_ok=True)
     os.chdir(folder)
+    if "user" in cluster:  # of the group 0, as OpenShift has it
+        command = ["setpriv", f"--reuid={cluster['user']}", "--regid=0", "--clear-groups", *command]
     for folder, source in cluster.get("mounts", {}).items():  # as the pod has it; needs root
         command = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /opt && mkdir -p \"$1\" && "
                    "mount --bind \"$2\" \"$1\" && shift 2 && exec \"$@\"", "sh", folder, source,
