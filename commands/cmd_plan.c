@@ -14,6 +14,7 @@
 #include "commands/bases.h"
 #include "commands/command.h"
 #include "commands/ends.h"
+#include "commands/estimate.h"
 #include "commands/migration_dir.h"
 #include "commands/plan_file.h"
 #include "compiler/compile.h"
@@ -28,6 +29,7 @@ struct planning {
     struct inventory *inventory;
     const char *name, *workdir;
     int pass;
+    struct estimate estimate;
     FILE *report;
     int64_t shown_ns;
 };
@@ -170,6 +172,22 @@ static int find_pass(struct planning *p, struct err *e) {
     return rc;
 }
 
+static void tell_json(struct planning *p, const struct plan *plan, const char *digest) {
+    json_t *j = json_object(), *findings = json_object();
+    json_object_set_new(j, "plan", json_string(p->c->options->output));
+    json_object_set_new(j, "name", json_string(plan->name));
+    json_object_set_new(j, "pass", json_integer(plan->pass));
+    json_object_set_new(j, "steps", json_integer((json_int_t)plan->n_steps));
+    json_object_set_new(j, "digest", json_sprintf("sha256:%s", digest));
+    for (int k = 0; k < N_FINDING_KINDS; k++)
+        if (p->inventory->finding_counts[k] > 0)
+            json_object_set_new(findings, inv_finding_names[k],
+                                json_integer((json_int_t)p->inventory->finding_counts[k]));
+    json_object_set_new(j, "findings", findings);
+    json_object_set_new(j, "still", estimate_json(&p->estimate));
+    out_json(p->c->out, j, false);
+}
+
 static int deliver(struct planning *p, const struct plan *plan, struct err *e) {
     AUTO_BUF struct buf text = BUF_INIT(64 << 20);
     const char *file = p->c->options->output;
@@ -178,16 +196,25 @@ static int deliver(struct planning *p, const struct plan *plan, struct err *e) {
     plan_emit(plan, &text);
     hash_bytes(text.data, text.len, digest);
     hash_hex(digest, hex);
+    const char *estimate = estimate_text(p->c->arena, &p->estimate);
     if (file == NULL) {
         out_raw(p->c->out, text.data, text.len);
         out_log(p->c->out, OUT_INFO, NULL, "plan %s, pass %d: %zu steps, digest sha256:%s",
                 plan->name, plan->pass, plan->n_steps, hex);
+        for (size_t len; *estimate != 0; estimate += len + (estimate[len] == '\n')) {
+            len = strcspn(estimate, "\n");
+            out_log(p->c->out, OUT_INFO, NULL, "%.*s", (int)len, estimate);
+        }
         return 0;
     }
     int rc = plan_file_write(file, text.data, text.len, e);
     if (rc != 0)
         return rc;
-    out_result(p->c->out, "%s\n\n", plan->comment != NULL ? plan->comment : "");
+    if (p->c->options->json) {
+        tell_json(p, plan, hex);
+        return 0;
+    }
+    out_result(p->c->out, "%s\n\n%s\n\n", plan->comment != NULL ? plan->comment : "", estimate);
     out_result(p->c->out, "Plan %s, pass %d: %zu steps, written to %s\nDigest sha256:%s\n",
                plan->name, plan->pass, plan->n_steps, file, hex);
     out_result(p->c->out, "\nNext: read it (mvimig show %s), then mvimig apply %s\n", file, file);
@@ -209,24 +236,6 @@ int plan_name_from_options(struct command_context *c, const char **out, struct e
     return 0;
 }
 
-// As far as the scan has compared: files are not, so that each step with files counts as work.
-static bool is_work(const struct plan *plan, const struct inventory *inv) {
-    for (size_t i = 0; i < plan->n_steps; i++) {
-        const struct plan_step *s = &plan->steps[i];
-        bool no_files = plan_is_file_step(s) && s->expect.any && s->expect.files == 0;
-        if (s->kind == KIND_RESTORE || no_files)
-            continue;
-        size_t collection =
-            s->kind == KIND_DUMP ? model_index(inv->model, s->collection) : (size_t)-1;
-        if (collection == (size_t)-1 || inv->forecast == NULL)
-            return true;
-        const struct inv_forecast *f = &inv->forecast[collection];
-        if (!f->made || f->fresh + f->unfixed + f->different + f->clash > 0)
-            return true;
-    }
-    return false;
-}
-
 static void write_compiled(void *arg, const struct inv_finding *f) {
     write_finding(arg, f);
 }
@@ -242,6 +251,9 @@ static int make_plan(struct planning *p, struct err *e) {
     struct command_context *c = p->c;
     AUTO_PLAN struct plan *plan = NULL;
     int rc = scope_from_options(c->options, &p->scope, e);
+    if (rc == 0 && c->options->json && c->options->output == NULL)
+        rc = err_set(e, ERR_USAGE,
+                     "--json tells the summary on standard output; give -o FILE for the plan");
     if (rc == 0)
         rc = read_schema(c, &p->model, e);
     if (rc == 0)
@@ -268,9 +280,13 @@ static int make_plan(struct planning *p, struct err *e) {
     if (rc == 0)
         rc = close_report(p, e);
     if (rc == 0)
+        rc = estimate_make(c, &p->ends, plan, p->inventory, p->workdir, &p->estimate, e);
+    if (rc == 0)
         rc = deliver(p, plan, e);
     // The code of usage without a text: an outcome, whose status is 2.
-    return rc == 0 && c->options->detailed_exitcode && is_work(plan, p->inventory) ? ERR_USAGE : rc;
+    return rc == 0 && c->options->detailed_exitcode && estimate_is_work(&p->estimate, plan)
+               ? ERR_USAGE
+               : rc;
 }
 
 static int run(struct command_context *c, struct err *e) {

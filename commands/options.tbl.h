@@ -29,7 +29,7 @@ OPTION("exclude", 0, LIST, excludes, "PATTERN", C_PLAN | C_RUN | C_DEPLOY,
 OPTION("no-follow", 0, FLAG, no_follow, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "do not take along what the scope refers to outside of it")
 OPTION("no-predict", 0, FLAG, no_predict, NULL, C_PLAN | C_RUN | C_DEPLOY,
-       "do not compare with the destination; the summary then has no forecast")
+       "do not compare with the destination; all counts as still to move then")
 OPTION("on-conflict", 0, TEXT, on_conflict, "POLICY", C_PLAN | C_RUN | C_DEPLOY,
        "keep, replace or fail, for all steps (default: each kind's own)")
 OPTION("delete", 0, FLAG, delete, NULL, C_PLAN | C_RUN | C_DEPLOY,
@@ -74,7 +74,8 @@ OPTION("explain", 0, TEXT, explain, "STEP", C_SHOW,
 OPTION("detailed-exitcode", 0, FLAG, detailed_exitcode, NULL, C_PLAN,
        "end with 0 when there is nothing to move, 2 when there is, 1 for bad usage")
 OPTION("json", 0, FLAG, json, NULL,
-       C_DEPLOY | C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION | C_COLLISIONS | C_CHECK,
+       C_PLAN | C_DEPLOY | C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION | C_COLLISIONS |
+           C_CHECK,
        "results as JSON, for scripts")
 OPTION("log-format", 0, TEXT, log_format, "text|json",
        C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_UNLOCK | C_CLEAN | C_AUDIT,

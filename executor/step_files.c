@@ -219,3 +219,77 @@ int step_files_verify(struct step_verify *v, struct err *e) {
     v->same += counts.present;
     return rc;
 }
+
+// --- preview
+
+struct previewing {
+    struct run *r;
+    struct preview *out;
+};
+
+static int preview_as_laid(void *arg, char type, const char *path, const uint8_t digest[HASH_SIZE],
+                           bool *ours, struct err *e) {
+    const struct previewing *x = arg;
+    AUTO_BUF struct buf key = BUF_INIT(PATH_REL_MAX + 2);
+    key_of(type, path, &key);
+    return base_has(x->r->base, NULL, key.data, key.len, digest, ours, e);
+}
+
+static int preview_conflict(void *arg, const struct files_conflict *c, struct err *e) {
+    const struct previewing *x = arg;
+    (void)e;
+    x->out->kept += strcmp(c->decision, "replaced") != 0;
+    return 0;
+}
+
+static int preview_problem(void *arg, const char *path, const char *class, const char *detail,
+                           struct err *e) {
+    const struct previewing *x = arg;
+    (void)path, (void)class, (void)detail, (void)e;
+    x->out->problems++;
+    return 0;
+}
+
+static int preview_difference(void *arg, const char *path, const char *what, const char *detail,
+                              struct err *e) {
+    (void)arg, (void)path, (void)what, (void)detail, (void)e;
+    return 0;
+}
+
+static void preview_progress(void *arg, uint64_t files, uint64_t bytes) {
+    const struct previewing *x = arg;
+    x->r->progress.items += files;
+    x->r->progress.bytes += bytes;
+}
+
+int step_files_preview(struct run *r, const struct plan_step *s, struct preview *out,
+                       struct err *e) {
+    AUTO(selection_free) struct selection sel = {0};
+    struct previewing x = {r, out};
+    struct files_counts counts = {0};
+    char digest[HASH_HEX];
+    *out = (struct preview){0};
+    int rc = selection_of(r->plan, s, &sel, e);
+    struct files_job job = {.source_root = r->source_root,
+                            .selection = sel.tree,
+                            .on_conflict = s->on_conflict,
+                            .checksum = r->checksum,
+                            .dry_run = true,
+                            .manifest_fd = -1,
+                            .step = s->id,
+                            .arg = &x,
+                            .conflict = preview_conflict,
+                            .problem = preview_problem,
+                            .as_laid = r->base != NULL ? preview_as_laid : NULL,
+                            .progress = preview_progress,
+                            .difference = preview_difference};
+    if (rc == 0) {
+        rc = files_send(r->destination_files, &job, &counts, digest, e);
+    }
+    out->files = counts.files;
+    out->bytes = counts.bytes;
+    out->to_send = counts.sent;
+    out->to_send_bytes = counts.sent_bytes;
+    out->to_mend = counts.mended;
+    return rc == ERR_CONFLICTS ? 0 : rc; // told by `kept`: a run would stop there
+}

@@ -195,6 +195,15 @@ SQL(REPORT_COSTS,
     " FROM attempt AS a JOIN step ON step.id = a.step"
     " WHERE a.run = (SELECT max(id) FROM run) AND a.state IN ('done', 'running')"
     " GROUP BY step.stage) AS c USING (stage)")
+// What each stage has cost, in steps that moved something and in those that found it there.
+SQL(REPORT_RATES,
+    "SELECT step.stage, a.sent * 20 <= a.files + a.documents AS compared, sum(a.milliseconds),"
+    " sum(a.files + a.documents), sum(a.bytes) FROM attempt AS a JOIN step ON step.id = a.step"
+    " WHERE a.state = 'done' AND a.milliseconds IS NOT NULL AND a.files + a.documents > 0"
+    " GROUP BY step.stage, compared")
+SQL(REPORT_ELAPSED,
+    "SELECT coalesce(sum(ms), 0.0) FROM (SELECT (julianday(max(ended)) - julianday(min(started)))"
+    " * 86400000 AS ms FROM attempt WHERE state = 'done' GROUP BY run)")
 SQL(REPORT_RUNNING,
     "SELECT step.name, a.started, w.items, w.expected_items, w.bytes FROM attempt AS a"
     " JOIN step ON step.id = a.step JOIN step_work AS w ON w.id = step.id"
