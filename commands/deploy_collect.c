@@ -14,8 +14,10 @@ static const char *text_of(const json_t *object, const char *key) {
     return text != NULL ? text : "";
 }
 
+// Its charts were called ibm-powerai-vision, ibm-visual-insights, ibm-visual-inspection.
 static bool is_vision(const char *chart) {
-    return strcasestr(chart, "vision") != NULL || strcasestr(chart, "powerai") != NULL;
+    return strcasestr(chart, "vision") != NULL || strcasestr(chart, "powerai") != NULL ||
+           strcasestr(chart, "visual-ins") != NULL;
 }
 
 // One release as helm 3 shows it (name, chart) or helm 2 (Name, Chart).

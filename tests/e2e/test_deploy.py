@@ -177,6 +177,15 @@ def test_old_helm_and_what_cannot_be_told_apart(cluster):
     assert "--pvc" in told and "p, q" in told
 
 
+@pytest.mark.parametrize("chart", ["ibm-powerai-vision-prod-1.2.1", "ibm-visual-insights-prod-3.0.0",
+                                   "ibm-visual-inspection-prod-8.0.0"])
+def test_charts_of_each_age(cluster, chart):
+    cluster.answer("releases.json", [{"name": "nginx", "chart": "nginx-2"},
+                                     {"name": "vision", "chart": chart}])
+    cluster.run("deploy", "run", "line3", "--server", "-c", NETWORK).ok()
+    assert f"chart: {chart}\n" in cluster.applied()
+
+
 def test_an_image_archive_is_loaded(cluster):
     cluster.program("docker", "#!/bin/sh\necho \"Loaded image: localhost/mvimig:7\"\n")
     cluster.run("deploy", "run", "line3", "--server", "-c", NETWORK, "--image-file", "m.tar").ok()
