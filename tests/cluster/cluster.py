@@ -129,6 +129,21 @@ class Place:
     def json(self, *words):
         return self.cluster.json("-n", self.namespace, *words)
 
+    def serve(self, address):
+        """MongoDB under the address of a service, as on a standalone server: what kube-proxy would
+        do for it is done by a route and an address in the pod."""
+        self.cluster.apply({
+            **self._named("Service", "vision-mongodb"),
+            "spec": {"clusterIP": address, "selector": {"app": "vision"},
+                     "ports": [{"port": 27017}]}})
+        inside = [["nsenter", "-t", str(pid), "-n", "ip"]
+                  for pid in self.cluster.processes("mongod")]
+        for ip in inside:
+            told = subprocess.run([*ip, "-4", "-o", "addr"], check=True, capture_output=True)
+            if f" {self.address}/".encode() in told.stdout:
+                subprocess.run([*ip, "addr", "add", f"{address}/32", "dev", "lo"], check=True)
+        subprocess.run(["ip", "route", "replace", address, "via", self.address], check=True)
+
     def fill(self, **options):
         return sample(self.uri(), self.data_dir, "DLAAS", **options)
 
@@ -167,7 +182,7 @@ class Place:
 
     def delete_pod(self, name):
         """At once, as a node that is gone takes it along."""
-        self.kubectl("delete", "pod", name, "--force", "--grace-period=0")
+        self.kubectl("delete", "pod", name, "--force", "--grace-period=0", "--ignore-not-found")
 
     def _wait_for_pod(self, name):
         def ready():

@@ -27,6 +27,7 @@ def cluster():
 def source(cluster):
     """The namespace of an old server: MongoDB 4.2, and a claim that holds its data."""
     with Place(cluster, "vision", "4.2") as place:
+        place.serve("10.96.0.50")
         yield place
 
 

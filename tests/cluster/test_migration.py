@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sqlite3
+import subprocess
 from contextlib import closing
 
 import pytest
@@ -18,6 +19,20 @@ from support.migration import forget_shared_times
 OWNER, GIVEN = 4711, 1000650000
 # Stretches a run, so that there are moments to meet.
 SLOW = "MVIMIG_FAULT=journal-after-commit:sleep=40:1+"
+
+
+# What a standalone server has beside its cluster. Its docker is the cluster's runtime.
+SERVER = {
+    "kubectl.sh": """exec kubectl "$@"
+""",
+    "helm.sh": """[ "$1 $2 $3" = "list -o json" ] && echo '[{"name": "vision",
+    "chart": "ibm-visual-insights-prod-3.0.0"}, {"name": "proxy", "chart": "nginx-2"}]'
+""",
+    "docker": """[ "$1 $2" = "load -i" ] || exit 1
+ctr --address CONTAINERD --namespace k8s.io images import "$3" |
+    sed -n 's/^unpacking \\([^ ]*\\) .*/Loaded image: \\1/p'
+""",
+}
 
 
 class Deployed:
@@ -33,14 +48,14 @@ class Deployed:
         mvimig.secrets |= {source.user.password, destination.user.password}
         self._login()
         self.config = self._config()
+        self._server()
 
     def deploy(self, what, *more):
         return self.mvimig.run("deploy", what, self.name, *more, "--namespace",
-                               self.source.namespace)
+                               self.source.namespace, env={"PATH": self.server_path})
 
     def make(self, what, *more):
-        return self.deploy(what, "-c", self.config, "--server", "--chart", "ibm-vision-1",
-                           "--release", "vision", *more)
+        return self.deploy(what, "-c", self.config, "--server", *more)
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -166,18 +181,36 @@ class Deployed:
         self.mvimig.secrets.add(self.token)
 
     def _config(self):
-        path = self.path("network.json")
-        content = {
-            "source": {"mongoUri": self.source.uri(credentials=False),
-                       "mongoUser": self.source.user.name, "mongoPW": self.source.user.password,
-                       "dataDir": self.source.data_dir},
-            # Pods and the login of MongoDB are found by their names.
-            "destination": {"clusterUrl": f"https://{GATEWAY}:6443", "clusterToken": self.token,
+        """As the operating guide has it: all that is not in it is found."""
+        self._write("source-password", self.source.user.password)
+        self._write("destination-token", self.token)
+        return self._write("network.json", json.dumps({
+            "source": {"mongoUser": self.source.user.name, "mongoPWFile": "source-password",
+                       "mongoAuthSource": "admin"},
+            "destination": {"clusterUrl": f"https://{GATEWAY}:6443",
+                            "clusterTokenFile": "destination-token",
                             "clusterCA": self.cluster.authority, "mongoAuthSource": "admin",
-                            "clusterProject": self.destination.namespace}}
-        with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="utf-8") as f:
-            json.dump(content, f)
+                            "clusterProject": self.destination.namespace}}))
+
+    def _write(self, name, text, mode=0o600):
+        path = self.path(name)
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode), "w",
+                  encoding="utf-8") as f:
+            f.write(text)
         return path
+
+    def _server(self):
+        os.makedirs(self.path("bin"), exist_ok=True)
+        self.server_path = f"{self.path('bin')}:{os.environ['PATH']}"
+        for name, text in SERVER.items():
+            self._write(f"bin/{name}", "#!/bin/sh\n" + text.replace(
+                "CONTAINERD", os.environ["CONTAINERD_ADDRESS"]), 0o700)
+
+    def new_token(self):
+        """The one before has run out."""
+        self.token = self.cluster.token(self.destination.namespace, "mvimig")
+        self.mvimig.secrets.add(self.token)
+        self._write("destination-token", self.token)
 
 
 def fill(source, destination, **options):
@@ -206,6 +239,19 @@ def forget_dataset(source, dataset):
     source.db.DataSets.delete_one({"_id": dataset})
 
 
+def images():
+    said = subprocess.run(["ctr", "images", "ls", "-q"], check=True, capture_output=True, text=True)
+    return {name for name in said.stdout.split() if "/mvimig:" in name}
+
+
+def forget_image():
+    """The cluster has it no longer; its name."""
+    names = images()
+    subprocess.run(["ctr", "images", "rm", "--sync", *names], check=True, capture_output=True)
+    assert len(names) == 1 and not images()
+    return names.pop()
+
+
 @pytest.fixture
 def far_pod(destination):
     """Named as MVI names the one that has the data, of an image with tar and rsync, as a user that
@@ -214,7 +260,8 @@ def far_pod(destination):
     os.chmod(destination.data_dir, 0o2775)
     name = "inst1-visualinspection-taskanaly-6d4f9c7b5-x2x7p"
     yield destination.pod(name, "localhost/vision:1", GIVEN)
-    destination.delete_pod(f"{name[:-1]}q")
+    for each in (name, f"{name[:-1]}q"):  # the one in its place
+        destination.delete_pod(each)
 
 
 def test_plan_get_edit_apply_and_kills(source, destination, far_pod, mvimig, tmp_path):
@@ -223,9 +270,15 @@ def test_plan_get_edit_apply_and_kills(source, destination, far_pod, mvimig, tmp
         for name in [*folders, *files, "."]:
             os.chown(os.path.join(folder, name), GIVEN, 0, follow_symlinks=False)
     d = Deployed(source, destination, mvimig, tmp_path, "line3")
-    assert "mvimig deploy get line3" in d.make("plan").ok().stdout
+    image = forget_image()
+    made = d.make("plan", "--image-file", f"{d.cluster.home}/images/mvimig.tar").ok().stdout
+    assert "mvimig deploy get line3" in made and f"image {image}" in made
     d.wait_for_log("idle: done")
-    assert d.pods()[0]["spec"]["securityContext"]["runAsUser"] == OWNER
+    pod = d.pods()[0]
+    assert pod["spec"]["securityContext"]["runAsUser"] == OWNER
+    assert pod["metadata"]["labels"]["release"] == "vision"
+    assert pod["metadata"]["labels"]["chart"] == "ibm-visual-insights-prod-3.0.0"
+    assert images() == {image}
     plan = d.path("plan.yaml")
     d.deploy("get", "-o", plan).ok()
     dataset = take_out_dataset(plan)
@@ -279,3 +332,32 @@ def test_job_into_busybox(source, destination, mvimig, tmp_path):
     d.assert_no_secrets()
     d.assert_deleted()
     destination.delete_pod(name)
+
+
+def test_two_stages(source, destination, far_pod, mvimig, tmp_path):
+    """The guide's: files while everybody works, the rest under the same name, by a new token."""
+    fill(source, destination)
+    for folder, folders, files in os.walk(destination.data_dir):
+        for name in [*folders, *files, "."]:
+            os.chown(os.path.join(folder, name), GIVEN, 0, follow_symlinks=False)
+    unread = next(os.path.join(folder, "mode-0000") for folder, _, files in
+                  os.walk(source.data_dir) if "mode-0000" in files)
+    os.unlink(unread)
+    d = Deployed(source, destination, mvimig, tmp_path, "line5")
+    d.make("run", "--files-only").ok()
+    d.wait_for_log("idle: done", 120)
+    assert oracle.documents(destination.db) == d.documents_before
+    d.deploy("delete").ok()
+    wait_for("the pod to go", lambda: not d.pods())
+
+    late = os.path.join(source.data_dir, "admin", "datasets", "late")
+    with open(late, "w", encoding="ascii") as f:
+        f.write("while everybody worked")
+    os.chown(late, OWNER, OWNER)
+    d.new_token()
+    d.make("run", "--pass", "2").ok()
+    d.wait_for_log("idle: done", 120)
+    assert d.finished()
+    d.assert_arrived(ignore=("owner",))
+    d.assert_no_secrets()
+    d.assert_deleted()
