@@ -89,6 +89,25 @@ def test_all_of_it_while_the_forward_drops(world):
     assert len(world.cluster.lines("listened")) > 3
 
 
+def test_large_while_the_forward_drops_all_the_time(make_ends, locked_server, mvimig, tmp_path):
+    """Half a second is less than many a batch takes: what is in flight is compared, and it goes on."""
+    ends = make_ends(destination=locked_server)
+    ends.destination.database = "DLAAS"
+    ends.fill(scale="demo")
+    cluster = stand_in.Cluster(tmp_path / "cluster", ends.destination, locked_server.login)
+    mvimig.secrets |= {stand_in.TOKEN, locked_server.login.password}
+    world = Migration(ends, mvimig)
+    world.config, world.cluster = ends.write_config(destination=cluster.config()), cluster
+    plan(world)
+    cluster.forward("drop 0.5")
+    run(world, "apply", world.plan_path, env={"MVIMIG_FAULT": "journal-after-commit:sleep=100:1+"})
+    starts = len(cluster.lines("listened"))
+    cluster.forward("pass")
+    world.assert_arrived()
+    run(world, "verify", world.plan_path)
+    assert starts > 6
+
+
 def test_forward_is_killed(world):
     plan(world)
     running = world.mvimig.start("apply", world.plan_path, "-c", world.config,
@@ -189,7 +208,7 @@ def test_refused_exec_ends_at_once(world, lost):
     world.assert_arrived()
 
 
-def traced(world, *arguments):
+def traced(world, *arguments, slow=False):
     """Runs mvimig under strace; its lines."""
     trace = world.ends.path(f"trace-{arguments[0]}")
     probe = subprocess.run(["strace", "-f", "--seccomp-bpf", "-o", os.devnull, "true"], capture_output=True,
@@ -199,7 +218,7 @@ def traced(world, *arguments):
     done = subprocess.run(
         ["strace", "-f", "--seccomp-bpf", "-v", "-y", "-qq", "-s", "65536", "-e", "trace=execve,openat,open,creat",
          "-o", trace, world.mvimig.path, *arguments], check=False, capture_output=True,
-        cwd=world.mvimig.cwd, env=dict(os.environ, **world.cluster.env()))
+        cwd=world.mvimig.cwd, env=dict(os.environ, **world.cluster.env(**(SLOW if slow else {}))))
     assert done.returncode == 0, done.stderr[-4000:]
     with open(trace, errors="replace") as f:
         return f.read().splitlines(), done.stdout + done.stderr
@@ -218,15 +237,18 @@ def written_files(lines):
                 yield path
 
 
-def test_secrets_stay_out(world):
-    """Every argument vector, environment and file of a whole run, with all that it starts."""
+@pytest.mark.parametrize("mode", ["pass", "drop 1"])
+def test_secrets_stay_out(world, mode):
+    """Every argument vector, environment and file of a whole run, with all that it starts; also of
+    one whose forward is started over and over."""
+    world.cluster.forward(mode)
     secrets = [stand_in.TOKEN, world.ends.destination.server.login.password]
     scope = ["--server", "--name", world.name, "-o", world.plan_path]
     files, calls = set(), 0
     for arguments in (["plan", "-c", world.config, *scope],
                       ["apply", world.plan_path, "-c", world.config],
                       ["verify", world.plan_path, "-c", world.config]):
-        lines, said = traced(world, *arguments)
+        lines, said = traced(world, *arguments, slow=mode != "pass")
         executed = [line for line in lines if "execve(" in line]
         calls += len(executed)
         assert any("port-forward" in line for line in executed)
@@ -236,6 +258,7 @@ def test_secrets_stay_out(world):
         for secret in secrets:
             assert not any(secret in line for line in lines)
             assert secret.encode() not in said
+    assert mode == "pass" or len(world.cluster.lines("listened")) > 6
     assert calls > 20 and any(f.endswith("journal.db") for f in files)
     for path in files:
         with open(path, "rb") as f:
