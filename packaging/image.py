@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""image.py NAME FOLDER ARCHIVE [--user UID] COMMAND...: an image from a folder.
+"""image.py NAME FOLDER ARCHIVE [--user UID] COMMAND...: an image from a folder of programs for this
+machine's architecture.
 
 The archive is what `docker save` writes, of one layer; docker, podman and containerd load it. No
 engine is needed, and the same folder gives the same bytes. Everything in it belongs to root.
@@ -9,8 +10,12 @@ import hashlib
 import io
 import json
 import os
+import platform
 import sys
 import tarfile
+
+# As images call what `uname -m` says.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def layer_of(folder):
@@ -42,7 +47,8 @@ def write(name, folder, archive, command, user):
     layer = layer_of(folder)
     digest = hashlib.sha256(layer).hexdigest()
     config = json.dumps({
-        "architecture": "amd64", "os": "linux", "created": "1970-01-01T00:00:00Z",
+        "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
+        "os": "linux", "created": "1970-01-01T00:00:00Z",
         "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Cmd": command, "User": user},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + digest]},
         "history": [{"created": "1970-01-01T00:00:00Z"}],
