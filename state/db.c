@@ -58,6 +58,8 @@ static const char *db_mend(int rc) {
         return "it cannot be written: run as its owner, on a volume mounted for writing";
     case SQLITE_IOERR:
         return "its volume fails: mend that, then resume";
+    case SQLITE_BUSY:
+        return "another program holds it: wait for that one, or end it";
     default:
         return NULL;
     }
@@ -81,7 +83,7 @@ int db_error(struct db *db, int rc, struct err *e) {
         db->fatal = true;
     }
     bool told = db->handle != NULL && sqlite3_extended_errcode(db->handle) == rc;
-    err_set(e, ERR_JOURNAL, "%s (SQLite error %d)",
+    err_set(e, (rc & 0xff) == SQLITE_BUSY ? ERR_LOCKED : ERR_JOURNAL, "%s (SQLite error %d)",
             told ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc), rc);
     const char *mend = db_mend(rc);
     return mend == NULL ? e->code : err_append(e, "; %s", mend);

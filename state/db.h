@@ -49,8 +49,8 @@ int db_set_journal_mode(struct db *db, struct err *e);
 void db_close(struct db *db); // safe on a zeroed struct
 #define AUTO_DB AUTO(db_close)
 
-// Fills `e` for a failed SQLite call: ERR_JOURNAL, what SQLite says, and the mend when one is
-// known.
+// Fills `e` for a failed SQLite call: ERR_JOURNAL, or ERR_LOCKED when another program held the
+// database for too long; what SQLite says, and the mend when one is known.
 int db_error(struct db *db, int rc, struct err *e);
 
 // Runs text of one or more statements without results, as our own SQL files have.

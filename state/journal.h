@@ -39,6 +39,7 @@ struct journal_options {
     const char *program_version;
     const char *command; // of the run, which becomes the owner; NULL: nobody does
     bool take_over;      // from an owner on another host without waiting (unlock)
+    int64_t patience_ms; // with a program that holds the database; 0: for ever
     void (*on_wait)(void *arg, const char *text); // one line for the log
     void *arg;
 };
@@ -48,7 +49,8 @@ struct journal_options {
 int journal_create(int workdir_fd, const struct plan *p, const struct journal_options *o,
                    struct journal **out, struct err *e);
 // Opens an existing one for writing. ERR_JOURNAL with the mend when it is missing, foreign (other
-// application_id), newer (user_version), damaged (quick_check, event chain) or read-only.
+// application_id), newer (user_version), damaged (quick_check, event chain) or read-only. ERR_LOCKED
+// when another run owns it, or a program held it for longer than the patience.
 int journal_open(int workdir_fd, const struct journal_options *o, struct journal **out,
                  struct err *e);
 // True when another run has taken the journal over: every call fails with ERR_JOURNAL then.

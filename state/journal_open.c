@@ -22,6 +22,7 @@ static struct journal *journal_new(const struct journal_options *o) {
     j->program_version = must_strdup(o->program_version);
     j->on_wait = o->on_wait;
     j->on_wait_arg = o->arg;
+    j->patience_ns = o->patience_ms * 1000000;
     return j;
 }
 
@@ -84,7 +85,7 @@ static int journal_open_at(struct journal *j, int workdir_fd, const struct journ
     if (rc == 0 && journal_open_db(j, e) != 0) {
         // Whatever it was, a caller of journal_open hears of the journal.
         err_wrap(e, "%s", j->path);
-        rc = e->code = ERR_JOURNAL;
+        rc = e->code = e->code == ERR_LOCKED ? ERR_LOCKED : ERR_JOURNAL;
     }
     if (rc == 0 && o->command != NULL) {
         rc = owner_claim(j, o->command, o->take_over, e);

@@ -42,6 +42,9 @@ int writer_busy(void *arg, int count) {
     if (count == 0) {
         j->wait_began = now;
     }
+    if (j->patience_ns > 0 && now - j->wait_began >= j->patience_ns) {
+        return 0;
+    }
     if (now - j->wait_began >= WAIT_QUIET_NS &&
         (j->wait_said == 0 || now - j->wait_said >= WAIT_LINE_NS)) {
         writer_say_waiting(j, now);

@@ -66,6 +66,7 @@ struct journal {
     char *program_version;
     void (*on_wait)(void *arg, const char *text);
     void *on_wait_arg;
+    int64_t patience_ns; // 0: for ever
 
     // The writer thread's own; nobody else touches them while it runs.
     struct db db;
@@ -103,7 +104,8 @@ int writer_submit(struct journal *j, struct operation *op, struct err *e);
 
 int writer_start(struct journal *j, struct err *e);
 void writer_stop(struct journal *j); // waits for what is queued
-// The busy handler of the writing connection; `arg` is the journal. Never gives up.
+// The busy handler of the writing connection; `arg` is the journal. Gives up only when the journal
+// was opened with a patience, and that is over.
 int writer_busy(void *arg, int count);
 
 // Now, as the tables have it.

@@ -34,6 +34,27 @@ def stopped(pid):
     return all(state == "T" for state in states)
 
 
+def frozen_inside(migration, running):
+    """Stops the run where it holds the database for writing."""
+    while not begun(migration):
+        assert not running.ended()
+        time.sleep(0.01)
+    while True:
+        running.signal(signal.SIGSTOP)
+        while not stopped(running.pid):
+            time.sleep(0.001)
+        db = sqlite3.connect(migration.journal_path, timeout=0, isolation_level=None)
+        try:
+            db.execute("begin immediate")
+            db.execute("rollback")
+        except sqlite3.OperationalError:
+            return
+        finally:
+            db.close()
+        running.signal(signal.SIGCONT)
+        time.sleep(0.003)
+
+
 def frozen(migration, running):
     """Stops the run at a moment when it holds no lock on the database, not even to read: what a
     host that was cut off held there, its lock server gives back."""
@@ -95,6 +116,21 @@ def test_unlock_takes_away_from_a_frozen_run(migration):
     wake(migration, running)
     migration.assert_arrived()
     assert migration.ask("select count(*) from event where kind = 'unlocked'") == [(1,)]
+
+
+def test_unlock_names_a_run_frozen_inside_a_transaction(migration):
+    """Its locks cannot be taken from it: the wait for them ends, and nothing was changed."""
+    running = migration.start_apply(env={"MVIMIG_FAULT": "journal-before-commit:sleep=40:1+"})
+    frozen_inside(migration, running)
+    short = {"MVIMIG_FAULT": "unlock-short-wait:fail"}
+    refused = migration.mvimig.start("unlock", migration.work_dir, "--force", env=short).wait()
+    told = refused.expect(11).stderr
+    assert f"(process {running.pid})" in told and "since 20" in told and "kill -9" in told
+    migration.apply().expect(11)  # the lock is still its own
+    running.signal(signal.SIGCONT)
+    running.wait().ok()
+    migration.assert_arrived()
+    assert migration.ask("select count(*) from event where kind = 'unlocked'") == [(0,)]
 
 
 def test_taken_over_from_another_host(migration):
