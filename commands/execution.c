@@ -180,11 +180,14 @@ static int make_journal(struct execution *x, bool create, const struct journal_o
 static int take_journal(struct execution *x, bool create, const struct journal_options *o,
                         struct err *e) {
     int rc = journal_open(x->workdir_fd, o, &x->journal, e);
-    if (rc == 0)
-        rc = journal_bind(x->journal, x->plan, x->ends.config->path, e);
+    if (rc != 0)
+        return rc; // names the file
+    rc = journal_bind(x->journal, x->plan, x->ends.config->path, e);
     if (rc == 0 && create)
         rc = taken_out_tell(x, e);
-    return rc == 0 && create ? keep_plan(x, e) : rc;
+    if (rc == 0 && create)
+        rc = keep_plan(x, e);
+    return rc == 0 ? 0 : err_wrap(e, "%s", x->workdir);
 }
 
 // A lock that is held elsewhere, by a run that shows no sign of life, is passed by.
@@ -258,7 +261,10 @@ int execution_open_journal(struct execution *x, bool create, struct err *e) {
         return rc == 0 ? 0 : err_wrap(e, "%s", x->workdir);
     }
     bool there = fstatat(x->workdir_fd, WORKDIR_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0;
-    rc = there ? take_journal(x, create, &o, e) : make_journal(x, create, &o, e);
+    if (there && (rc = take_journal(x, create, &o, e)) != 0)
+        return rc;
+    if (!there)
+        rc = make_journal(x, create, &o, e);
     if (rc == 0)
         rc = note_insecure(x, e);
     if (rc == 0)

@@ -80,6 +80,8 @@ def test_damage_is_named(migration, n):
         assert result.rc in (2, 10), str(result)
         assert any(w in result.stderr for w in words), str(result)
         assert "journal" in result.stderr
+        assert "journal.db: " + migration.work_dir not in result.stderr, "its path is told twice"
+        assert migration.work_dir + ": " + migration.work_dir not in result.stderr, str(result)
     after = (open(migration.journal_path, "rb").read()
              if os.path.exists(migration.journal_path) else None)
     assert before == after, "the damaged journal was touched"
