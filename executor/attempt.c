@@ -31,10 +31,14 @@ static int64_t backoff_ms(int attempt, const char *step_hash) {
 
 // One attempt. *ran is what the step itself returned; the result is that of the journal calls.
 static int attempt_once(struct run *r, const struct plan_step *s, struct worker_sessions *w,
-                        struct step_result *result, int *ran, struct err *failure, struct err *e) {
+                        struct step_told *told, struct step_result *result, int *ran,
+                        struct err *failure, struct err *e) {
     const struct step_kind *kind = step_kind_find(s->kind);
-    struct step_run sr = {
-        .run = r, .step = s, .source_db = &w->source_db, .destination_db = &w->destination_db};
+    struct step_run sr = {.run = r,
+                          .step = s,
+                          .source_db = &w->source_db,
+                          .destination_db = &w->destination_db,
+                          .told = told};
     MUST(kind != NULL);
     int rc = journal_step_begin(r->journal, s, &sr.attempt, e);
     if (rc != 0)
@@ -55,10 +59,11 @@ static bool got_further(const struct step_result *result, uint64_t *sent) {
 int attempt_step(struct run *r, const struct plan_step *s, struct worker_sessions *w,
                  struct step_result *result, struct err *e) {
     uint64_t sent = 0;
+    struct step_told told = {0};
     for (int attempt = 0;; attempt++) {
         struct err failure = {0};
         int ran = 0;
-        int rc = attempt_once(r, s, w, result, &ran, &failure, e);
+        int rc = attempt_once(r, s, w, &told, result, &ran, &failure, e);
         if (rc != 0)
             return rc;
         if (ran == 0)

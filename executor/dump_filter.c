@@ -46,8 +46,7 @@ int dump_document(struct dump *d, const uint8_t *doc, size_t len, struct err *e)
     if (rc == 0) {
         d->documents++;
         d->bytes += len;
-        d->s->run->progress.items++;
-        d->s->run->progress.bytes += len;
+        step_progress(d->s, 1, len);
     }
     return rc;
 }

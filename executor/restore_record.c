@@ -115,8 +115,7 @@ int restore_record(struct restore *r, struct restore_batch *b, struct err *e) {
     int rc = journal_batch(s->run->journal, s->step, s->attempt, &record, e);
     if (rc == 0) {
         r->recorded = s->result;
-        s->run->progress.items += b->n;
-        s->run->progress.bytes += b->end - b->position;
+        step_progress(s, b->n, b->end - b->position);
         (void)FAULT("restore.recorded");
     }
     return rc;

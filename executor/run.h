@@ -14,7 +14,7 @@
 
 enum run_log_level { RUN_LOG_DEBUG, RUN_LOG_INFO, RUN_LOG_WARNING, RUN_LOG_ERROR };
 
-// Counters for the progress line: monotonic within a run, added to by workers.
+// Counters for the progress line: monotonic within a run, added to by workers (step_progress).
 struct run_progress {
     _Atomic uint64_t items, bytes; // handled so far: files and documents; bytes of content
     _Atomic uint64_t steps_done, steps_failed, steps_running;

@@ -13,6 +13,12 @@
 
 #include "executor/run.h"
 
+// What the progress line has heard of a step: the most that any of its attempts came to. Each
+// attempt counts from the step's beginning, so that what is done again is not told again.
+struct step_told {
+    uint64_t items, bytes;
+};
+
 struct step_run {
     struct run *run;
     const struct plan_step *step;
@@ -21,6 +27,8 @@ struct step_run {
     // kept for the worker's next steps.
     struct mongo **source_db, **destination_db;
     struct step_result result; // totals of the step, earlier batches included
+    struct step_told counted;  // by this attempt
+    struct step_told *told;    // by all of them; NULL: nobody looks at the progress
 };
 
 struct step_difference {
@@ -60,6 +68,9 @@ int step_verify_db(struct step_verify *v, struct mongo **out, struct err *e);
 // ID, H the first 8 digits of its hash, so that an edited step never meets another one's file.
 #define STEP_PRODUCT_MAX 600
 void step_product_path(const struct plan *p, const struct plan_step *s, char out[STEP_PRODUCT_MAX]);
+
+// Adds to what this attempt has handled, batches of earlier attempts included; one thread at a time.
+void step_progress(struct step_run *s, uint64_t items, uint64_t bytes);
 
 // Conflicts and problems of a step: recorded in the journal and counted in result and progress.
 int step_conflict(struct step_run *s, const struct conflict_record *c, struct err *e);

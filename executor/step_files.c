@@ -127,9 +127,7 @@ static int on_problem(void *arg, const char *path, const char *class, const char
 }
 
 static void on_progress(void *arg, uint64_t files, uint64_t bytes) {
-    struct step_run *s = ((struct sending *)arg)->s;
-    s->run->progress.items += files;
-    s->run->progress.bytes += bytes;
+    step_progress(((struct sending *)arg)->s, files, bytes);
 }
 
 static void on_note(void *arg, const char *text) {

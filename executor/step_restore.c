@@ -41,8 +41,7 @@ static int load_done(struct step_run *s, struct restore_done *done, struct err *
     for (size_t i = 0; rc == 0 && i < done->n; i++) {
         const struct batch_record *b = &done->items[i];
         add_result(&s->result, &b->result);
-        s->run->progress.items += b->result.documents + b->result.rejected;
-        s->run->progress.bytes += b->end - b->position;
+        step_progress(s, b->result.documents + b->result.rejected, b->end - b->position);
     }
     return rc;
 }

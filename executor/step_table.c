@@ -38,6 +38,21 @@ void step_product_path(const struct plan *p, const struct plan_step *s,
     snprintf(out, STEP_PRODUCT_MAX, "pass-%d/files/%s-%.8s.manifest", p->pass, label, s->hash_text);
 }
 
+static uint64_t beyond(uint64_t counted, uint64_t *told) {
+    uint64_t more = counted > *told ? counted - *told : 0;
+    *told += more;
+    return more;
+}
+
+void step_progress(struct step_run *s, uint64_t items, uint64_t bytes) {
+    s->counted.items += items;
+    s->counted.bytes += bytes;
+    if (s->told != NULL) {
+        s->run->progress.items += beyond(s->counted.items, &s->told->items);
+        s->run->progress.bytes += beyond(s->counted.bytes, &s->told->bytes);
+    }
+}
+
 int step_conflict(struct step_run *s, const struct conflict_record *c, struct err *e) {
     s->result.conflicts++;
     s->run->progress.conflicts++;
