@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "site/mongo_counters.h"
 #include "site/mongo_private.h"
 
 #define OLDEST_WIRE_VERSION 6 // MongoDB 3.6
@@ -20,6 +21,7 @@ static void start_driver(void) {
     // The driver would print warnings on its own, the first of them while it starts.
     mongoc_log_set_handler(NULL, NULL);
     mongoc_init();
+    mongo_counters_forget(); // of 2.x, which makes them here
 }
 
 void mongo_driver_start(void) {

@@ -61,3 +61,12 @@ def test_install(tmp_path):
         assert (tmp_path / path).is_file(), path
     done = subprocess.run([str(tmp_path / "bin/mvimig"), "version"], capture_output=True, check=False)
     assert done.returncode == 0
+
+
+def test_what_a_killed_program_left_is_not_told():
+    """The MongoDB driver's counters in shared memory, under a PID that comes again."""
+    script = 'echo $$; touch "/dev/shm/mongoc-$$"; exec "$1" version'
+    done = subprocess.run(["sh", "-c", script, "sh", binary()], capture_output=True, text=True,
+                          check=True)
+    assert done.stderr == "" and done.stdout.splitlines()[1].startswith("mvimig ")
+    assert not os.path.exists("/dev/shm/mongoc-" + done.stdout.split()[0])
