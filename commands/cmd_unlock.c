@@ -33,9 +33,8 @@ static int unlock(struct command_context *c, int fd, const struct report *r, str
     struct journal_options o = {.program_version = MVIMIG_VERSION,
                                 .command = c->name,
                                 .take_over = true,
-                                .patience_ms = FAULT("unlock-short-wait") != 0
-                                                   ? PATIENCE_SHORT_MS
-                                                   : PATIENCE_MS,
+                                .patience_ms = FAULT("unlock-short-wait") != 0 ? PATIENCE_SHORT_MS
+                                                                               : PATIENCE_MS,
                                 .on_wait = log_wait,
                                 .arg = c->out};
     struct journal *j = NULL;

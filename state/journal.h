@@ -49,8 +49,8 @@ struct journal_options {
 int journal_create(int workdir_fd, const struct plan *p, const struct journal_options *o,
                    struct journal **out, struct err *e);
 // Opens an existing one for writing. ERR_JOURNAL with the mend when it is missing, foreign (other
-// application_id), newer (user_version), damaged (quick_check, event chain) or read-only. ERR_LOCKED
-// when another run owns it, or a program held it for longer than the patience.
+// application_id), newer (user_version), damaged (quick_check, event chain) or read-only.
+// ERR_LOCKED when another run owns it, or a program held it for longer than the patience.
 int journal_open(int workdir_fd, const struct journal_options *o, struct journal **out,
                  struct err *e);
 // True when another run has taken the journal over: every call fails with ERR_JOURNAL then.
