@@ -109,6 +109,7 @@ CREATE TABLE step (
 ) STRICT;
 CREATE UNIQUE INDEX step_in_plan ON step (name) WHERE in_plan = 1;
 CREATE INDEX step_state ON step (state);
+CREATE INDEX step_name ON step (name); -- of every pass
 
 CREATE TABLE attempt (
     -- One row per try at a step. Counters: this attempt's own work, so far.

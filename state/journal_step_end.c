@@ -50,6 +50,13 @@ static int end_attempt(struct journal *j, const struct end_args *a, const struct
                    : rc;
 }
 
+// A pass that is done has looked at everything again that the same step of earlier passes left
+// over.
+static int supersede_earlier(struct journal *j, int64_t step, struct err *e) {
+    int rc = db_run(&j->db, e, SQL_CONFLICT_SUPERSEDE_EARLIER, "i", step);
+    return rc == 0 ? db_run(&j->db, e, SQL_PROBLEM_SUPERSEDE_EARLIER, "i", step) : rc;
+}
+
 static int step_end(struct journal *j, void *arg, struct err *e) {
     const struct end_args *a = arg;
     struct step_row step = {0};
@@ -63,6 +70,9 @@ static int step_end(struct journal *j, void *arg, struct err *e) {
     }
     if (rc == 0) {
         rc = end_attempt(j, a, &now, e);
+    }
+    if (rc == 0 && a->error == NULL) {
+        rc = supersede_earlier(j, step.id, e);
     }
     if (rc != 0) {
         return rc;

@@ -162,6 +162,15 @@ SQL(PROBLEM_SUPERSEDE, "UPDATE problem SET superseded = 1 WHERE step = ? AND bat
                        " AND superseded = 0")
 SQL(CONFLICT_SUPERSEDE_ALL, "UPDATE conflict SET superseded = 1 WHERE step = ?"
                             " AND decision NOT IN ('replaced', 'deleted') AND superseded = 0")
+// What the same step of earlier passes left over; name and kind say that it is the same.
+SQL(CONFLICT_SUPERSEDE_EARLIER,
+    "UPDATE conflict SET superseded = 1 WHERE decision NOT IN ('replaced', 'deleted')"
+    " AND superseded = 0 AND step IN (SELECT old.id FROM step AS new JOIN step AS old"
+    " ON old.name = new.name AND old.kind = new.kind AND old.pass < new.pass WHERE new.id = ?)")
+SQL(PROBLEM_SUPERSEDE_EARLIER,
+    "UPDATE problem SET superseded = 1 WHERE superseded = 0 AND step IN (SELECT old.id"
+    " FROM step AS new JOIN step AS old"
+    " ON old.name = new.name AND old.kind = new.kind AND old.pass < new.pass WHERE new.id = ?)")
 SQL(PROBLEM_SUPERSEDE_ALL, "UPDATE problem SET superseded = 1 WHERE step = ? AND superseded = 0")
 
 // report

@@ -277,3 +277,20 @@ def test_killed_while_deleting(first, moment):
     assert [read(destination, path) for path in files] == [None] * 3
     rows = first.ask("select object, object_id from conflicts where decision = 'deleted'")
     assert len(rows) == len(set(rows)) == 7
+
+
+def test_what_a_later_pass_moved_is_left_over_no_more(ends, mvimig):
+    migration = Migration(ends.fill(), mvimig)
+    source, destination = migration.ends.source, migration.ends.destination
+    write(source, "loose.txt", "the source's")
+    write(destination, "loose.txt", "somebody's")
+    migration.plan().ok()
+    migration.apply().expect(4)
+    assert read(destination, "loose.txt") == b"somebody's"
+    os.unlink(os.path.join(destination.data_dir, "loose.txt"))
+    migration.plan().ok()
+    migration.apply().ok()
+    assert read(destination, "loose.txt") == b"the source's"
+    # The first pass and what it decided stay in the journal.
+    assert migration.ask("select c.decision, c.superseded, s.pass from conflict c join step s"
+                         " on s.id = c.step where object_id = 'loose.txt'") == [("kept", 1, 1)]
