@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -174,14 +175,33 @@ static const char *loaded_name(struct command_context *c, const struct buf *text
     return arena_strndup(c->arena, name, strcspn(name, ",\r\n "));
 }
 
+// Where docker and podman find their server or their storage, when that is not the usual place.
+static const char *const *engine_environment(struct arena *a) {
+    static const char *const names[] = {
+        "DOCKER_HOST",      "DOCKER_CONTEXT",          "DOCKER_CONFIG",
+        "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY",       "CONTAINER_HOST",
+        "CONTAINERS_CONF",  "CONTAINERS_STORAGE_CONF", "XDG_RUNTIME_DIR"};
+    const size_t n = sizeof names / sizeof *names;
+    const char **env = arena_alloc(a, (n + 1) * sizeof *env);
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *value = getenv(names[i]);
+        if (value != NULL)
+            env[k++] = arena_printf(a, "%s=%s", names[i], value);
+    }
+    env[k] = NULL;
+    return env;
+}
+
 int deploy_load_image(struct command_context *c, const char **image, struct err *e) {
     static const char *const engines[] = {"docker", "podman"};
+    const char *const *env = engine_environment(c->arena);
     AUTO_BUF struct buf text = BUF_INIT(1 << 16);
     int rc = ERR_NOTFOUND;
     for (size_t i = 0; rc == ERR_NOTFOUND && i < 2; i++) {
         const char *const argv[] = {engines[i], "load", "-i", c->options->image_file, NULL};
-        rc = child_run(&(struct child_options){.argv = argv}, NULL, 0, 1 << 16, LOAD_TIMEOUT_MS,
-                       &text, e);
+        rc = child_run(&(struct child_options){.argv = argv, .env = env}, NULL, 0, 1 << 16,
+                       LOAD_TIMEOUT_MS, &text, e);
     }
     if (rc == ERR_NOTFOUND)
         return err_set(e, ERR_USAGE,
