@@ -4,6 +4,7 @@ script/test podman starts this where podman is (tests/podman/enter)."""
 import base64
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ from contextlib import closing
 import pytest
 
 from support.migration import Migration
+from support.run import ROOT
 
 DATA = "/opt/powerai-vision/data"
 OWNER = 4711
@@ -88,6 +90,40 @@ def one_volume(ends):
             os.chown(path, OWNER, OWNER, follow_symlinks=False)
             if name == "mode-0000":
                 os.chmod(path, 0o400)
+
+
+KUBECTL = """#!/bin/sh
+[ "$1 $2 $3 $4" = "apply --validate=false -f -" ] && exec cat >FOLDER/applied
+"""
+
+
+def test_image_file(mvimig, tmp_path):
+    """`--image-file` loads the archive into podman, and the manifest names what was loaded."""
+    names = podman("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+    image = next(n for n in names if n.startswith("localhost/mvimig:"))
+    podman("rmi", "--force", image)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "kubectl").write_text(KUBECTL.replace("FOLDER", str(tmp_path)))
+    (folder / "kubectl").chmod(0o755)
+    # No docker that this machine may have, with whatever it is connected to.
+    for name in ("podman", "cat", "sh", "runc", "conmon"):
+        (folder / name).symlink_to(shutil.which(name))
+    network = os.path.join(ROOT, "tests", "golden", "deploy", "network.json")
+    made = mvimig.run("deploy", "run", "line6", "-c", network, "--server", "--chart", "c",
+                      "--release", "r", "--pvc", "p", "--run-as", "1000:0", "--image-file",
+                      os.environ["MVIMIG_IMAGE_ARCHIVE"], env={"PATH": str(folder)}).ok()
+    assert f"image {image}" in made.stdout
+    assert f'image: "{image}"' in (tmp_path / "applied").read_text()
+    podman("image", "exists", image)
+    # As the guide has it for a server where nothing is installed.
+    printed = podman("run", "--rm", "--network", "host", "-v", f"{os.path.dirname(network)}:/w:ro",
+                     image, "mvimig", "deploy", "run", "line6", "-c", "/w/network.json", "--server",
+                     "--chart", "c", "--release", "r", "--pvc", "p", "--run-as", "1000:0",
+                     "--output-only")
+    assert printed.strip() == (tmp_path / "applied").read_text().strip()
+    for program in ("rsync", "tar", "ssh", "mvimig-receive"):
+        podman("run", "--rm", "--network", "host", image, "sh", "-c", f"command -v {program}")
 
 
 def test_killed_and_restarted_by_podman(ends, mvimig):
