@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include "state/attempt.h"
 #include "state/event.h"
 #include "state/journal_bind.h"
+#include "state/journal_parts.h"
 #include "state/journal_schema.h"
 #include "state/owner.h"
 #include "state/workdir.h"
@@ -56,6 +58,18 @@ static int journal_enter(struct journal *j, int workdir_fd, const char *name, st
     return workdir_path(j->dirfd, name, &j->path, e);
 }
 
+// An older program's journal is kept as it was; then all steps up to our version are one
+// transaction. What it was stays in use when any of this fails.
+static int journal_bring_up(struct journal *j, int64_t version, struct err *e) {
+    char copy[40];
+    if (version == JOURNAL_VERSION) {
+        return 0;
+    }
+    snprintf(copy, sizeof copy, "journal-version-%d.db", (int)version);
+    int rc = journal_copy_as(j, copy, e);
+    return rc == 0 ? schema_migrate(&j->db, version, e) : rc;
+}
+
 static int journal_open_db(struct journal *j, struct err *e) {
     int64_t version;
     int rc = workdir_check_journal(j->dirfd, true, e);
@@ -74,7 +88,7 @@ static int journal_open_db(struct journal *j, struct err *e) {
         rc = db_set_journal_mode(&j->db, e);
     }
     if (rc == 0) {
-        rc = schema_migrate(&j->db, version, e);
+        rc = journal_bring_up(j, version, e);
     }
     return rc == 0 ? chain_verify(&j->db, &j->chain, e) : rc;
 }

@@ -19,6 +19,10 @@ int step_find(struct journal *j, const struct plan_step *s, struct step_row *out
 int step_find_attempt(struct journal *j, const struct plan_step *s, int64_t attempt,
                       struct step_row *out, struct err *e);
 
+// Writes a copy of the whole database beside it, durable, readable only by its owner; one of that
+// name is replaced. Outside of any transaction, on the thread that has the connection.
+int journal_copy_as(struct journal *j, const char *name, struct err *e);
+
 // Sends a step back to PENDING, to be done again from its start.
 int step_send_back(struct journal *j, const struct plan_step *s, const char *why, struct err *e);
 

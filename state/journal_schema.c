@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "state/workdir.h"
 
 // What leads from one user_version to the next. A version is never changed after a release: a new
@@ -45,25 +46,30 @@ int schema_make(struct db *db, struct err *e) {
 }
 
 static int schema_migrate_one(struct db *db, size_t i, struct err *e) {
-    int rc = db_script(db, "BEGIN IMMEDIATE", e);
-    if (rc == 0) {
-        rc = db_script(db, schema_steps[i].sql, e);
-    }
-    if (rc == 0) {
-        rc = schema_set_version(db, schema_steps[i].to, e);
-    }
-    return rc == 0 ? db_script(db, "COMMIT", e) : rc;
+    int rc = FAULT("schema-migrate") == 0 ? db_script(db, schema_steps[i].sql, e)
+                                          : err_set(e, ERR_JOURNAL, "fault point schema-migrate");
+    return rc == 0 ? schema_set_version(db, schema_steps[i].to, e) : rc;
 }
 
 int schema_migrate(struct db *db, int64_t version, struct err *e) {
     size_t n = sizeof schema_steps / sizeof schema_steps[0];
+    struct err undo = {0};
     MUST(schema_steps[n - 1].to == JOURNAL_VERSION);
-    for (size_t i = 0; i < n; i++) {
-        if (schema_steps[i].to > version && schema_migrate_one(db, i, e) != 0) {
-            return err_wrap(e, "making it version %" PRId64, schema_steps[i].to);
+    int rc = db_script(db, "BEGIN IMMEDIATE", e);
+    if (rc != 0) {
+        return rc;
+    }
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (schema_steps[i].to > version && (rc = schema_migrate_one(db, i, e)) != 0) {
+            err_wrap(e, "making version %" PRId64 " of the tables from version %" PRId64,
+                     schema_steps[i].to, version);
         }
     }
-    return 0;
+    rc = rc == 0 ? db_script(db, "COMMIT", e) : rc;
+    if (rc != 0) {
+        (void)db_script(db, "ROLLBACK", &undo); // fails when it is gone already
+    }
+    return rc;
 }
 
 int schema_identify(struct db *db, int64_t *version, struct err *e) {

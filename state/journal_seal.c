@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/must.h"
+#include "state/journal_parts.h"
 #include "state/workdir.h"
 #include "state/writer.h"
 
@@ -32,8 +33,7 @@ static int seal_sync(int dirfd, struct err *e) {
     return 0;
 }
 
-static int seal_apply(struct journal *j, void *arg, struct err *e) {
-    (void)arg;
+int journal_copy_as(struct journal *j, const char *name, struct err *e) {
     AUTO_FREE char *path = NULL;
     int rc = workdir_path(j->dirfd, SEALED_NEW, &path, e);
     if (rc == 0) {
@@ -46,13 +46,18 @@ static int seal_apply(struct journal *j, void *arg, struct err *e) {
         rc = seal_sync(j->dirfd, e);
     }
     if (rc == 0) {
-        rc = workdir_publish(j->dirfd, SEALED_NEW, JOURNAL_SEALED, true, e);
+        rc = workdir_publish(j->dirfd, SEALED_NEW, name, true, e);
     }
     if (rc != 0) {
         unlinkat(j->dirfd, SEALED_NEW, 0);
-        return err_wrap(e, "sealed copy of the journal");
+        return err_wrap(e, "the journal's copy %s", name);
     }
     return 0;
+}
+
+static int seal_apply(struct journal *j, void *arg, struct err *e) {
+    (void)arg;
+    return journal_copy_as(j, JOURNAL_SEALED, e);
 }
 
 int journal_seal(struct journal *j, struct err *e) {

@@ -89,6 +89,44 @@ static void of_another_program(void **state) {
     assert_memory_equal(before, after, len);
 }
 
+// As the first version's programs left it: everything but the owner.
+static void make_version_1(void **state) {
+    fill(state);
+    ask(state, "DROP TABLE owner; PRAGMA user_version = 1");
+}
+
+static void of_an_older_program(void **state) {
+    make_version_1(state);
+    AUTO_ARENA struct arena *a = arena_new();
+    struct report r;
+    struct err e = {0};
+    OK(report_read(at(state), a, &r, &e), e); // a reader takes it as it is
+    assert_string_equal(ask(state, "PRAGMA user_version"), "1");
+    journal_close(reopen(at(state)));
+    assert_string_equal(ask(state, "PRAGMA user_version"), "2");
+    assert_string_equal(ask(state, "SELECT count(*) FROM owner"), "1");
+    assert_string_equal(ask(state, "SELECT count(*) FROM step WHERE state <> 'done'"), "0");
+    // The copy is the journal as it was.
+    struct stat st;
+    assert_int_equal(fstatat(at(state), "journal-version-1.db", &st, 0), 0);
+    assert_int_equal(st.st_mode & 07777, 0400);
+    assert_int_equal(unlinkat(at(state), "journal.db", 0), 0);
+    assert_int_equal(renameat(at(state), "journal-version-1.db", at(state), "journal.db"), 0);
+    assert_int_equal(fchmodat(at(state), "journal.db", 0600, 0), 0);
+    assert_string_equal(ask(state, "PRAGMA user_version"), "1");
+    assert_string_equal(ask(state, "PRAGMA application_id"), "1297500493");
+    journal_close(reopen(at(state)));
+}
+
+// What cannot be brought up stays as it was, in use by the program before.
+static void an_older_one_that_cannot_be_brought_up(void **state) {
+    make_version_1(state);
+    ask(state, "CREATE TABLE owner (somebody TEXT)");
+    refused(state, "making version 2 of the tables from version 1", "already exists");
+    assert_string_equal(ask(state, "PRAGMA user_version"), "1");
+    assert_string_equal(ask(state, "SELECT count(*) FROM owner"), "0");
+}
+
 static void of_a_newer_program(void **state) {
     fill(state);
     ask(state, "PRAGMA user_version = 99");
@@ -241,6 +279,8 @@ int main(void) {
         TEST(not_a_file),
         TEST(not_a_database),
         TEST(of_another_program),
+        TEST(of_an_older_program),
+        TEST(an_older_one_that_cannot_be_brought_up),
         TEST(of_a_newer_program),
         TEST(made_twice),
         TEST(gone_with_its_rollback_left),
