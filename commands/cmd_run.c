@@ -65,9 +65,32 @@ static int has_pass(struct command_context *c, const char *path, bool *there, st
     return rc;
 }
 
-// 0, or what the first of the three that did not end well came to; conflicts that were kept do not
-// keep from verifying.
-static int once(struct command_context *c, uint64_t *unfinished, struct err *e) {
+// Conflicts that were kept and items that do not move do not keep from verifying the rest; steps
+// that are tried again do, until they are done or given up.
+static bool verifies(struct command_context *c, int applied, uint64_t unfinished, bool last) {
+    if (applied == 0 || applied == ERR_CONFLICTS || applied == ERR_LEFTOVER) {
+        if (unfinished == 0 || last)
+            return true;
+        out_log(c->out, OUT_INFO, NULL, "verify waits until the steps that are not done are done");
+    }
+    return false;
+}
+
+static int verify_after(struct command_context *c, const char *plan, int applied, struct err *e) {
+    struct command_context after = {0};
+    int rc = call(c, &command_verify, plan, NULL, &after, e);
+    // That a conflict was kept is what apply came to already.
+    if (rc == ERR_DIFFERS && applied == ERR_CONFLICTS && after.differ == after.kept)
+        return applied;
+    // What did not move is missing: verify has said so, and more cannot be told by one status.
+    if (applied == ERR_LEFTOVER && (rc == 0 || rc == ERR_DIFFERS || rc == ERR_LEFTOVER))
+        return applied;
+    return rc != 0 ? rc : applied;
+}
+
+// 0, or what the first of the three that did not end well came to. `last`: what fails now is not
+// tried again.
+static int once(struct command_context *c, bool last, uint64_t *unfinished, struct err *e) {
     const char *plan = NULL;
     struct stat st;
     struct err kept = {0};
@@ -83,17 +106,11 @@ static int once(struct command_context *c, uint64_t *unfinished, struct err *e) 
     if (rc == 0)
         rc = call(c, &command_apply, plan, NULL, &applied, &kept);
     *unfinished = applied.unfinished;
-    if (rc != 0 && rc != ERR_CONFLICTS) {
-        if (kept.text[0] != 0)
-            *e = kept;
-        return rc;
-    }
-    struct command_context after = {0};
-    int verified = call(c, &command_verify, plan, NULL, &after, e);
-    // That a conflict was kept is what apply came to already.
-    if (verified == ERR_DIFFERS && rc == ERR_CONFLICTS && after.differ == after.kept)
-        return rc;
-    return verified != 0 ? verified : rc;
+    if (verifies(c, rc, *unfinished, last))
+        return verify_after(c, plan, rc, e);
+    if (kept.text[0] != 0)
+        *e = kept;
+    return rc;
 }
 
 static const char *reason(int code) {
@@ -145,7 +162,7 @@ static int run(struct command_context *c, struct err *e) {
     for (int tried = 0;; tried++, wait = wait * 2 < RETRY_MAX_MS ? wait * 2 : RETRY_MAX_MS) {
         char text[HUMAN_TEXT];
         uint64_t unfinished = 0;
-        int rc = once(c, &unfinished, e);
+        int rc = once(c, tried == RETRIES_OF_STEPS || c->options->max_duration > 0, &unfinished, e);
         if (tries_again(c, rc, unfinished, tried)) {
             out_log(c->out, OUT_WARNING, NULL, "%s; trying again in %s",
                     e->text[0] != 0 ? e->text : reason(rc), human_duration(wait * 1000000, text));
