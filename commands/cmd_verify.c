@@ -9,7 +9,12 @@
 #include "commands/execution.h"
 #include "commands/migration_dir.h"
 #include "commands/progress.h"
+#include "commands/verify_record.h"
 #include "executor/verify.h"
+
+static void record_cleanup(struct verify_record **v) {
+    verify_record_close(*v);
+}
 
 static int show_difference(void *arg, const struct plan_step *s, const struct step_difference *d,
                            struct err *e) {
@@ -28,6 +33,60 @@ static int show_difference(void *arg, const struct plan_step *s, const struct st
                   "id", d->id, "what", d->what, "detail", d->detail != NULL ? d->detail : "");
     out_json(c->out, line, true);
     return 0;
+}
+
+struct verifying {
+    struct execution *x;
+    struct verify_record *record;
+};
+
+static int on_difference(void *arg, const struct plan_step *s, const struct step_difference *d,
+                         struct err *e) {
+    struct verifying *v = arg;
+    int rc = show_difference(v->x->c, s, d, e);
+    return rc == 0 ? verify_record_difference(v->record, s, d, e) : rc;
+}
+
+static int on_verified(void *arg, const struct plan_step *s, const struct step_verify *sv,
+                       struct err *e) {
+    struct verifying *v = arg;
+    int64_t attempts = v->x->run.known[s - v->x->plan->steps].attempts;
+    return verify_record_step(v->record, s, attempts, sv, e);
+}
+
+// Compares what an unfinished verify before has not; *out is of both together.
+static int compare(struct execution *x, struct verify_outcome *out, struct err *e) {
+    AUTO(record_cleanup) struct verify_record *record = NULL;
+    struct verify_outcome before = {0};
+    struct progress progress;
+    char n[HUMAN_TEXT];
+    bool *passed = arena_alloc(x->c->arena, (x->plan->n_steps + 1) * sizeof *passed);
+    x->run.known = arena_alloc(x->c->arena, (x->plan->n_steps + 1) * sizeof *x->run.known);
+    int rc = journal_steps(x->journal, x->plan, x->run.known, e);
+    if (rc == 0)
+        rc = verify_record_open(&x->run, passed, &before, show_difference, x->c, &record, e);
+    if (rc != 0)
+        return rc;
+    if (before.steps > 0)
+        out_log(x->c->out, OUT_INFO, NULL,
+                "going on with the verify that began at %s: %s step(s) were compared then",
+                verify_record_began(record), human_count(before.steps, n));
+    progress_begin_verify(&progress, x->c->out, &x->run, passed);
+    struct verifying v = {.x = x, .record = record};
+    struct verify_job job = {.run = &x->run,
+                             .passed = passed,
+                             .difference = on_difference,
+                             .verified = on_verified,
+                             .arg = &v,
+                             .tick = progress_tick,
+                             .tick_arg = &progress};
+    rc = verify_steps(&job, out, e);
+    out_progress_end(x->c->out);
+    out->steps += before.steps;
+    out->compared += before.compared;
+    out->same += before.same;
+    out->differ += before.differ;
+    return rc == 0 ? verify_record_end(record, e) : rc;
 }
 
 static void tell(struct command_context *c, const struct verify_outcome *o) {
@@ -53,7 +112,6 @@ static void tell(struct command_context *c, const struct verify_outcome *o) {
 static int verify(struct execution *x, struct err *e) {
     struct command_context *c = x->c;
     struct verify_outcome outcome;
-    struct progress progress;
     int rc = execution_load(x, c->options->words[0], e);
     if (rc == 0)
         rc = ends_configure(&x->ends, c, NULL, e);
@@ -66,14 +124,7 @@ static int verify(struct execution *x, struct err *e) {
     if (rc != 0)
         return rc;
     execution_fill_run(x);
-    progress_begin(&progress, c->out, &x->run, "verify");
-    struct verify_job job = {.run = &x->run,
-                             .difference = show_difference,
-                             .arg = c,
-                             .tick = progress_tick,
-                             .tick_arg = &progress};
-    rc = verify_steps(&job, &outcome, e);
-    out_progress_end(c->out);
+    rc = compare(x, &outcome, e);
     if (rc != 0)
         return rc;
     tell(c, &outcome);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/human.h"
 #include "base/stop.h"
+#include "executor/step.h"
 
 #define SECOND 1000000000ll
 #define LOG_EVERY (10 * SECOND)
@@ -16,22 +17,39 @@ static const struct plan_expect *expected(const struct plan *p, const struct pla
     return !s->expect.any && s->kind == KIND_RESTORE ? &p->steps[s->from_index].expect : &s->expect;
 }
 
-void progress_begin(struct progress *p, struct out *out, struct run *run, const char *verb) {
+static void begin(struct progress *p, struct out *out, struct run *run, const char *verb) {
     memset(p, 0, sizeof *p);
     p->out = out;
     p->run = run;
     p->verb = verb;
     p->started_ns = p->shown_ns = clock_mono_ns();
+}
+
+static void expect(struct progress *p, const struct plan_step *s) {
+    const struct plan_expect *x = expected(p->run->plan, s);
+    p->total_items += x->files + x->documents;
+    p->total_bytes += x->bytes;
+}
+
+void progress_begin(struct progress *p, struct out *out, struct run *run, const char *verb) {
+    begin(p, out, run, verb);
     AUTO_FREE struct step_brief *known = must_calloc(run->plan->n_steps + 1, sizeof *known);
     struct err ignored = {0};
     (void)journal_steps(run->journal, run->plan, known, &ignored);
     for (size_t i = 0; i < run->plan->n_steps; i++) {
+        if (known[i].state != STEP_DONE)
+            expect(p, &run->plan->steps[i]);
+    }
+}
+
+void progress_begin_verify(struct progress *p, struct out *out, struct run *run,
+                           const bool *passed) {
+    begin(p, out, run, "verify");
+    for (size_t i = 0; i < run->plan->n_steps; i++) {
         const struct plan_step *s = &run->plan->steps[i];
-        const struct plan_expect *x = expected(run->plan, s);
-        if (known[i].state == STEP_DONE)
-            continue;
-        p->total_items += x->files + x->documents;
-        p->total_bytes += x->bytes;
+        if (run->known[i].state == STEP_DONE && !passed[i] &&
+            step_kind_find(s->kind)->verify != NULL)
+            expect(p, s);
     }
 }
 

@@ -21,6 +21,9 @@ struct progress {
 
 // Totals from the plan's expectations, less the steps that the journal knows as done.
 void progress_begin(struct progress *p, struct out *out, struct run *run, const char *verb);
+// The same of what verify is to compare: steps that are done, less those marked in `passed`.
+void progress_begin_verify(struct progress *p, struct out *out, struct run *run,
+                           const bool *passed);
 // Shows a line when it is time (each call on a terminal, each 10 s otherwise). `arg` is the
 // struct progress: it is the tick of the walk.
 void progress_tick(void *arg);

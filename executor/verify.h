@@ -14,10 +14,14 @@ struct verify_outcome {
 // `difference` is called for each one, one call at a time (under a lock of this function's own).
 // 0 also when differences were found: the outcome counts them.
 struct verify_job {
-    struct run *run;
-    bool live; // compare with the source as it is now
+    struct run *run;    // with `known`
+    const bool *passed; // per step: verified before, to be passed over; NULL: none
+    bool live;          // compare with the source as it is now
     int (*difference)(void *arg, const struct plan_step *s, const struct step_difference *d,
                       struct err *e);
+    // A step was compared to its end; under the same lock. May be NULL.
+    int (*verified)(void *arg, const struct plan_step *s, const struct step_verify *v,
+                    struct err *e);
     void *arg;
     void (*tick)(void *arg); // about once a second, from the calling thread
     void *tick_arg;

@@ -132,6 +132,34 @@ def test_verify_sees(migration, spoil):
     assert "1 differ" in found.stdout or "2 differ" in found.stdout  # its directory's time, too
 
 
+def test_verify_goes_on_where_it_was_killed(migration):
+    migration.plan().ok()
+    migration.apply().ok()
+    spoil_missing_file(migration.ends)
+    spoil_document(migration.ends)
+    spoil_missing_document(migration.ends)
+    whole = migration.verify("--jobs", "1").expect(5).stdout
+    again = migration.verify("--jobs", "1").expect(5)
+    assert again.stdout == whole and "going on" not in again.stderr, "that one was at its end"
+    for nth in (8, 12):
+        killed = migration.mvimig.start(
+            "verify", migration.plan_path, "-c", migration.config, "--jobs", "1",
+            env={"MVIMIG_FAULT": f"verify-step:kill:{nth}"}).wait()
+        assert killed.rc == -9
+    record = os.path.join(migration.work_dir, "verify.ndjson")
+    with open(record, "a", encoding="utf-8") as f:
+        f.write('{"type":"difference","step":"torn')
+    # Other options compare other things: nothing is taken over from it.
+    with open(record, encoding="utf-8") as f:
+        text = f.read()
+    assert "going on" not in migration.verify("--checksum").expect(5).stderr
+    with open(record, "w", encoding="utf-8") as f:
+        f.write(text)
+    last = migration.verify("--jobs", "1").expect(5)
+    assert "going on with the verify that began at 20" in last.stderr
+    assert last.stdout == whole, "the differences of both, in the plan's order"
+
+
 def test_every_reader_while_it_is_done(migration):
     migration.plan().ok()
     shown = migration.mvimig.run("show", migration.plan_path).ok()
