@@ -18,6 +18,7 @@
 int ends_configure(struct ends *ends, struct command_context *c, const char *otherwise,
                    struct err *e) {
     const char *path = c->options->config;
+    ends->receiver = c->options->receiver;
     if (path == NULL)
         path = getenv("MVI_MIG_CONFIG");
     if (path == NULL || *path == 0)
@@ -149,23 +150,37 @@ int ends_reach_destination(struct ends *ends, struct reach **out, struct err *e)
     return rc;
 }
 
-static int open_by_command(const struct end_config *end, struct file_end **out, struct err *e) {
+static int open_by_command(const struct end_config *end, enum file_receiver receiver,
+                           struct file_end **out, struct err *e) {
     char *env[2] = {NULL, NULL};
     const struct file_end_exec o = {.label = "destination",
                                     .prefix = (const char *const *)end->files_command,
                                     .env = ends_ssh_environment(env),
-                                    .root = end->data_dir};
+                                    .root = end->data_dir,
+                                    .receiver = receiver};
     int rc = file_end_exec_open(&o, out, e);
     free(env[0]);
     return rc;
 }
 
-static int open_by_cluster(struct ends *ends, struct err *e) {
+static int open_by_cluster(struct ends *ends, enum file_receiver receiver, struct err *e) {
     struct end_config *end = &ends->config->destination;
     int rc = need_reach(ends, end, &ends->destination_reach, e);
     if (end->data_dir == NULL)
         end->data_dir = must_strdup(REACH_DATA);
-    return rc == 0 ? reach_files(ends->destination_reach, &ends->destination_files, e) : rc;
+    return rc == 0 ? reach_files(ends->destination_reach, receiver, &ends->destination_files, e)
+                   : rc;
+}
+
+static int receiver_of(const char *name, enum file_receiver *out, struct err *e) {
+    static const char *const names[] = {
+        [RECEIVER_AUTO] = "auto", [RECEIVER_MVIMIG] = "mvimig", [RECEIVER_TAR] = "tar"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (name == NULL || strcmp(name, names[i]) == 0) {
+            *out = (enum file_receiver)i;
+            return 0;
+        }
+    return err_set(e, ERR_USAGE, "--receiver %s: it is auto, mvimig or tar", name);
 }
 
 static int open_destination_files(struct ends *ends, struct err *e) {
@@ -173,12 +188,14 @@ static int open_destination_files(struct ends *ends, struct err *e) {
     int rc = 0;
     if (ends->destination_files != NULL)
         return 0;
-    if (end->kind != END_CLUSTER)
+    enum file_receiver receiver = RECEIVER_AUTO;
+    rc = receiver_of(ends->receiver, &receiver, e);
+    if (rc == 0 && end->kind != END_CLUSTER)
         rc = need_direct(end, false, e);
     if (rc == 0)
-        rc = end->kind == END_CLUSTER ? open_by_cluster(ends, e)
+        rc = end->kind == END_CLUSTER ? open_by_cluster(ends, receiver, e)
              : end->files_command != NULL
-                 ? open_by_command(end, &ends->destination_files, e)
+                 ? open_by_command(end, receiver, &ends->destination_files, e)
                  : file_end_directory("destination", end->data_dir, &ends->destination_files, e);
     return rc == 0 ? 0 : err_wrap(e, "destination files");
 }

@@ -27,6 +27,7 @@ struct ends {
     struct mongo_end *source_db, *destination_db;   // NULL when not needed
     int source_root;                                // -1 when not needed
     struct file_end *destination_files;
+    const char *receiver; // --receiver, or NULL; borrowed
 };
 #define ENDS_INIT                                                                                  \
     { .source_root = -1 }

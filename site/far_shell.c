@@ -166,8 +166,11 @@ void far_shell_close(struct far_shell *s, int grace_ms) {
 static int wait_for(const struct far_shell *s, int fd, short what, int64_t since, struct err *e) {
     for (;;) {
         int64_t left = s->timeout_ms - (clock_mono_ns() - since) / 1000000;
-        if (stop_asked()) {
-            return err_set(e, stop_error(), "stopped");
+        int rc = s->idle != NULL ? s->idle(s->idle_arg, e)
+                 : stop_asked()  ? err_set(e, stop_error(), "stopped")
+                                 : 0;
+        if (rc < 0) {
+            return rc;
         }
         if (left <= 0) {
             return err_set(e, ERR_RETRY, "%s: silent for %d s", s->label,
@@ -212,16 +215,10 @@ static bool take_line(struct far_shell *s, char *line, size_t size) {
     return true;
 }
 
-int far_shell_answer(struct far_shell *s, char answer[FAR_ANSWER_MAX], struct err *e) {
-    char line[FAR_ANSWER_MAX], block[4096];
-    size_t n_word = strlen(s->word);
+// Takes in what comes next: at least a byte.
+static int take_in(struct far_shell *s, struct err *e) {
+    char block[16384];
     for (;;) {
-        while (take_line(s, line, sizeof line)) {
-            if (strncmp(line, s->word, n_word) == 0 && line[n_word] == ' ') {
-                memcpy(answer, line + n_word + 1, strlen(line + n_word + 1) + 1);
-                return 0;
-            }
-        }
         int rc = wait_for(s, s->child.out, POLLIN, clock_mono_ns(), e);
         if (rc < 0) {
             return rc;
@@ -234,9 +231,49 @@ int far_shell_answer(struct far_shell *s, char answer[FAR_ANSWER_MAX], struct er
             return err_set(e, ERR_RETRY, "%s: the command ended before it answered", s->label);
         }
         s->passed_over += (size_t)n;
-        if (s->passed_over > BANNER_MAX || buf_append(&s->in, block, (size_t)n, e) < 0) {
+        return buf_append(&s->in, block, (size_t)n, e) < 0
+                   ? err_set(e, ERR_RETRY, "%s: the command says too much that is no answer",
+                             s->label)
+                   : 0;
+    }
+}
+
+int far_shell_answer(struct far_shell *s, char answer[FAR_ANSWER_MAX], struct err *e) {
+    char line[FAR_ANSWER_MAX];
+    size_t n_word = strlen(s->word);
+    for (;;) {
+        while (take_line(s, line, sizeof line)) {
+            if (strncmp(line, s->word, n_word) == 0 && line[n_word] == ' ') {
+                memcpy(answer, line + n_word + 1, strlen(line + n_word + 1) + 1);
+                s->passed_over = 0;
+                return 0;
+            }
+        }
+        int rc = take_in(s, e);
+        if (rc < 0) {
+            return rc;
+        }
+        if (s->passed_over > BANNER_MAX) {
             return err_set(e, ERR_RETRY, "%s: the command says too much that is no answer",
                            s->label);
+        }
+    }
+}
+
+int far_shell_until(struct far_shell *s, char end, struct buf *out, struct err *e) {
+    buf_clear(out);
+    for (;;) {
+        const uint8_t *at = s->in.len > 0 ? memchr(s->in.data, end, s->in.len) : NULL;
+        if (at != NULL) {
+            size_t len = (size_t)(at - s->in.data);
+            int rc = buf_append(out, s->in.data, len, e);
+            s->in.len -= len + 1;
+            memmove(s->in.data, at + 1, s->in.len);
+            return rc < 0 ? err_set(e, ERR_RETRY, "%s: an answer that is none", s->label) : 0;
+        }
+        int rc = take_in(s, e);
+        if (rc < 0) {
+            return rc;
         }
     }
 }

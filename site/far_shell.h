@@ -27,6 +27,10 @@ struct far_shell {
     pthread_mutex_t lock;
     char said[512]; // its last bytes
     size_t n_said;
+    // Called while it waits, a few times a second; a negative result ends the waiting. It then has
+    // to look itself whether a stop was asked for.
+    int (*idle)(void *arg, struct err *e);
+    void *idle_arg;
 };
 
 // Starts it: `prefix` and "sh". ERR_NOTFOUND when there is no such program here.
@@ -41,6 +45,9 @@ int far_shell_answer(struct far_shell *s, char answer[FAR_ANSWER_MAX], struct er
 // Both.
 int far_shell_ask(struct far_shell *s, const char *line, char answer[FAR_ANSWER_MAX],
                   struct err *e);
+// Reads on, behind an answer: the bytes in front of the next `end`, which is taken, too. ERR_RETRY
+// as above, and when they are more than the buffer takes.
+int far_shell_until(struct far_shell *s, char end, struct buf *out, struct err *e);
 // Appends the last line that was said on standard error; waits a little for it.
 int far_shell_explain(struct far_shell *s, struct err *e);
 // Ends its input, waits up to grace_ms for its end (not when it was explained), and stops what is

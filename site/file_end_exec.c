@@ -14,9 +14,10 @@
 #include "base/escape.h"
 #include "base/tempfile.h"
 #include "site/far_shell.h"
+#include "site/far_tar.h"
 #include "site/protocol.h"
 
-#define PROGRAM "mvimig-receive"
+#define PROGRAM PROTOCOL_RECEIVER
 #define PROGRAM_MAX (64u << 20)
 #define LINE_MAX_BYTES (64u << 10)
 #define GRACE_MS 2000
@@ -31,7 +32,13 @@ struct exec_end {
     bool (*refuses)(struct err *e);
     bool broke;           // a stream did: the prefix is asked for again
     pthread_mutex_t lock; // one stream at a time looks for the receiver and sends it
-    char *sent;           // the folder that it was sent to, as a word of the shell; NULL: none
+    enum file_receiver receiver;
+    char *sent; // the folder that it was sent to, as a word of the shell; NULL: none
+};
+
+struct exec_stream {
+    struct far_shell sh;
+    struct far_tar *tar; // NULL: a receiver runs there
 };
 
 // --- finding the receiver there
@@ -118,14 +125,16 @@ static int read_program(const struct exec_end *x, const char *machine, char **da
 // What a failed check leaves unread would be taken for commands: the shell ends first.
 static void put_send(struct buf *b, const char *folder, size_t len, const char *hex) {
     buf_printf(b,
-               "d=%s; f=$d/" PROGRAM "; if mkdir -m 700 \"$d\" 2>/dev/null; then "
+               "d=%s; f=$d/" PROGRAM "; r=no; for t in sha256sum head chmod mkdir; do "
+               "command -v $t >/dev/null || r=\"lacks $t\"; done; "
+               "if [ \"$r\" = no ] && mkdir -m 700 \"$d\" 2>/dev/null; then "
                "printf '\\n%%s ready\\n' \"$m\"; head -c %zu >\"$f\" || exit; "
                "s=$(sha256sum <\"$f\") || exit; [ \"${s%%%% *}\" = %s ] || "
                "{ rm -f \"$f\"; rmdir \"$d\"; echo 'it did not arrive whole' >&2; exit; }; "
                "chmod 700 \"$f\"; if ",
                folder, len, hex);
     put_asks(b, "\"$f\"");
-    buf_puts(b, "; then r=ok; else rm -f \"$f\"; rmdir \"$d\"; r=no; fi; else r=no; fi; "
+    buf_puts(b, "; then r=ok; else rm -f \"$f\"; rmdir \"$d\"; fi; fi; "
                 "printf '\\n%s %s\\n' \"$m\" \"$r\"\n");
 }
 
@@ -143,6 +152,14 @@ static int send_to(const struct exec_end *x, struct far_shell *sh, const char *f
         rc = rc < 0 ? rc : far_shell_answer(sh, answer, e);
     }
     *works = rc == 0 && strcmp(answer, "ok") == 0;
+    if (rc == 0 && strncmp(answer, "lacks ", 6) == 0) {
+        char shown[100];
+        escape_into(shown, sizeof shown, answer + 6, strlen(answer + 6));
+        return err_set(e, ERR_FAILED,
+                       "%s: it has no " PROGRAM " of this version, and lacks %s for one to be "
+                       "sent; put GNU coreutils or BusyBox there, or " PROGRAM " in the PATH there",
+                       x->label, shown);
+    }
     return rc == 0 && !*works && strcmp(answer, "no") != 0
                ? err_set(e, ERR_RETRY, "%s: an answer that is none", x->label)
                : rc;
@@ -177,27 +194,50 @@ static int send_receiver(struct exec_end *x, struct far_shell *sh, const char *m
 
 // --- streams
 
-static int start_receiver(struct exec_end *x, struct far_shell *sh, struct err *e) {
+// Fills `command`, or leaves it empty and tells why: the far side's own tools have to do.
+static int choose(struct exec_end *x, struct far_shell *sh, struct buf *command, struct err *e) {
+    char machine[FAR_ANSWER_MAX];
+    int rc = find_receiver(x, sh, command, machine, e);
+    if (rc < 0 || command->len > 0) {
+        return rc;
+    }
+    rc = send_receiver(x, sh, machine, e);
+    if (rc == 0) {
+        buf_printf(command, "%s/" PROGRAM, x->sent);
+    }
+    if (rc != ERR_FAILED || x->receiver == RECEIVER_MVIMIG) {
+        return rc;
+    }
+    x->receiver = RECEIVER_TAR;
+    x->end.remark = must_sprintf("files go by the tar, find and sha256sum that are there, which is "
+                                 "slower; %s",
+                                 e->text);
+    *e = (struct err){0};
+    return 0;
+}
+
+static int start_receiver(struct exec_end *x, struct exec_stream *s, struct file_stream *stream,
+                          struct err *e) {
     AUTO_BUF struct buf command = BUF_INIT(LINE_MAX_BYTES);
     AUTO_BUF struct buf line = BUF_INIT(LINE_MAX_BYTES);
-    char machine[FAR_ANSWER_MAX], answer[FAR_ANSWER_MAX];
+    char answer[FAR_ANSWER_MAX];
     pthread_mutex_lock(&x->lock);
-    int rc = find_receiver(x, sh, &command, machine, e);
-    if (rc == 0 && command.len == 0) {
-        rc = send_receiver(x, sh, machine, e);
-        buf_printf(&command, "%s/" PROGRAM, x->sent == NULL ? "" : x->sent);
-    }
+    int rc = x->receiver == RECEIVER_TAR ? 0 : choose(x, &s->sh, &command, e);
     pthread_mutex_unlock(&x->lock);
     if (rc < 0) {
         return rc;
     }
+    if (command.len == 0) {
+        return far_tar_start(&s->sh, x->root, stream, &s->tar, e);
+    }
     buf_printf(&line, "printf '\\n%%s go\\n' \"$m\"; exec %s ", buf_str(&command));
     far_shell_quote(&line, x->root);
     buf_puts(&line, "\n");
-    rc = far_shell_ask(sh, buf_str(&line), answer, e);
-    if (rc == 0 && (strcmp(answer, "go") != 0 || sh->in.len > 0)) {
+    rc = far_shell_ask(&s->sh, buf_str(&line), answer, e);
+    if (rc == 0 && (strcmp(answer, "go") != 0 || s->sh.in.len > 0)) {
         rc = err_set(e, ERR_RETRY, "%s: an answer that is none", x->label);
     }
+    *stream = (struct file_stream){.to = s->sh.child.in, .from = s->sh.child.out};
     return rc;
 }
 
@@ -258,37 +298,44 @@ static int open_shell(struct exec_end *x, struct far_shell *sh, struct err *e) {
 
 static int exec_open(struct file_end *end, struct file_stream *stream, struct err *e) {
     struct exec_end *x = (struct exec_end *)end;
-    struct far_shell *sh = must_calloc(1, sizeof *sh);
-    int rc = open_shell(x, sh, e);
+    struct exec_stream *s = must_calloc(1, sizeof *s);
+    int rc = open_shell(x, &s->sh, e);
     if (rc < 0) {
         note_broken(x);
-        free(sh);
+        free(s);
         return rc;
     }
-    rc = start_receiver(x, sh, e);
+    rc = start_receiver(x, s, stream, e);
     if (rc < 0) {
         note_broken(x);
         if (rc == ERR_RETRY) {
-            far_shell_explain(sh, e);
+            far_shell_explain(&s->sh, e);
             rc = x->refuses != NULL && x->refuses(e) ? e->code : rc;
         }
-        far_shell_close(sh, 0);
-        free(sh);
+        far_shell_close(&s->sh, 0);
+        free(s);
         return rc;
     }
-    *stream = (struct file_stream){.to = sh->child.in, .from = sh->child.out, .state = sh};
+    stream->state = s;
     return 0;
 }
 
 static void exec_explain(struct file_end *end, struct file_stream *stream, struct err *e) {
+    struct exec_stream *s = stream->state;
     note_broken((struct exec_end *)end);
-    far_shell_explain(stream->state, e);
+    if (s->tar == NULL) { // else it has told already
+        far_shell_explain(&s->sh, e);
+    }
 }
 
 static void exec_close(struct file_end *end, struct file_stream *stream) {
+    struct exec_stream *s = stream->state;
     (void)end;
-    far_shell_close(stream->state, GRACE_MS);
-    free(stream->state);
+    if (s->tar != NULL) {
+        far_tar_stop(s->tar, stream);
+    }
+    far_shell_close(&s->sh, GRACE_MS);
+    free(s);
 }
 
 // --- the end
@@ -321,6 +368,7 @@ static void exec_free(struct file_end *end) {
     free(x->root);
     free(x->program);
     free(x->sent);
+    free(x->end.remark);
     free(x);
 }
 
@@ -335,6 +383,7 @@ int file_end_exec_open(const struct file_end_exec *o, struct file_end **out, str
     x->label = must_strdup(o->label);
     x->root = must_strdup(o->root);
     x->program = o->program == NULL ? NULL : must_strdup(o->program);
+    x->receiver = o->receiver;
     x->prefix = copy_list(o->prefix);
     x->env = copy_list(o->env);
     x->find = o->find;

@@ -10,11 +10,20 @@
 // version of the protocol), else the one beside this program is sent: into a folder of its own
 // below the far side's $TMPDIR, /tmp, /var/tmp or /dev/shm, checked there by its SHA-256, used by
 // all streams of the end and removed when the end is freed.
+//
+// Where none can be run (another machine, no folder that programs run in, no tools to check it) the
+// far side's own tools are used: site/far_tar.h.
 #pragma once
 
 #include "base/arena.h"
 #include "base/err.h"
 #include "site/files.h"
+
+enum file_receiver {
+    RECEIVER_AUTO,   // mvimig-receive, else tar
+    RECEIVER_MVIMIG, // only that
+    RECEIVER_TAR,    // only that
+};
 
 struct file_end_exec {
     const char *label;         // "destination", for messages
@@ -29,6 +38,7 @@ struct file_end_exec {
     // Whether the text of a stream that did not open tells that nobody is let in: then it makes of
     // it an ERR_LOGIN, and the stream is not tried again. NULL: nothing is known of such texts.
     bool (*refuses)(struct err *e);
+    enum file_receiver receiver;
     int timeout_ms; // without a byte from there; 0: PROTOCOL_TIMEOUT_MS
 };
 // Copies what it is given; starts nothing yet. ERR_USAGE for an empty prefix or a root that is not

@@ -86,6 +86,10 @@ static void note_keeps(struct sender *s) {
                  {KEEP_LINKS, " hard links (they become files);"},
                  {KEEP_SYMLINKS, " symbolic links;"}};
     size_t at = strlen(text), start = at;
+    struct file_end *end = s->session.end;
+    if (end->remark != NULL && s->job->note != NULL && !atomic_exchange(&end->remarked, true)) {
+        s->job->note(s->job->arg, end->remark);
+    }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         size_t n = strlen(names[i].name);
         if ((flags & names[i].flag) == 0) {

@@ -25,6 +25,8 @@ struct file_end {
     const char *label;
     int timeout_ms;     // without a byte from the other side; 0: PROTOCOL_TIMEOUT_MS
     _Atomic bool noted; // what it cannot keep was told
+    char *remark;       // on how it is reached, told once to files_job.note; of the transport
+    _Atomic bool remarked;
     int (*open)(struct file_end *end, struct file_stream *s, struct err *e);
     // Appends what the transport has said to an error of the stream; may be NULL.
     void (*explain)(struct file_end *end, struct file_stream *s, struct err *e);
@@ -85,7 +87,8 @@ struct files_job {
     // for a directory. May be NULL.
     void (*laid)(void *arg, char type, const char *path, const uint8_t digest[HASH_SIZE]);
     void (*progress)(void *arg, uint64_t files, uint64_t bytes); // small steps, any time
-    void (*note)(void *arg, const char *text); // what the destination cannot keep; once per end
+    void (*note)(void *arg, const char *text); // what the destination cannot keep, and the
+                                               // transport's remark; once per end
     // dry_run: what a real run would do; `what` is "missing" or as in struct files_verify.
     int (*difference)(void *arg, const char *path, const char *what, const char *detail,
                       struct err *e);

@@ -108,7 +108,8 @@ static int find_prefix(void *arg, struct arena *a, const char *const **prefix, s
     return 0;
 }
 
-int reach_files(struct reach *r, struct file_end **out, struct err *e) {
+int reach_files(struct reach *r, enum file_receiver receiver, struct file_end **out,
+                struct err *e) {
     MUST(r->cluster != NULL);
     const char *const *prefix = NULL;
     int rc = find_prefix(r, r->arena, &prefix, e);
@@ -122,6 +123,7 @@ int reach_files(struct reach *r, struct file_end **out, struct err *e) {
                                     .root = root,
                                     .find = find_prefix,
                                     .find_arg = r,
+                                    .receiver = receiver,
                                     .refuses = cluster_refuses};
     return file_end_exec_open(&o, out, e);
 }

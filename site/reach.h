@@ -9,7 +9,7 @@
 
 #include "schema/config.h"
 #include "site/cluster_find.h"
-#include "site/files.h"
+#include "site/file_end_exec.h"
 #include "site/mongo.h"
 
 #define REACH_DATA "/opt/powerai-vision/data" // as MVI's pods have it mounted
@@ -32,7 +32,7 @@ void reach_close(struct reach *r); // after the ends that were made of it
 // which live as long as the reach. ERR_NOTFOUND, ERR_LOGIN, ERR_UNREACHABLE as of cluster_json().
 int reach_mongo(struct reach *r, struct mongo_options *o, struct err *e);
 // Finds the pod with the files. The pod is looked for again after a stream that broke.
-int reach_files(struct reach *r, struct file_end **out, struct err *e);
+int reach_files(struct reach *r, enum file_receiver receiver, struct file_end **out, struct err *e);
 // The cluster, for those that look closer; NULL when it is none.
 struct cluster *reach_cluster(struct reach *r);
 // The single questions, for those that look closer. What is found lives in the arena.
