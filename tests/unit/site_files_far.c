@@ -14,11 +14,13 @@ struct far {
 };
 static const char busybox[] =
     "b=${MVIMIG_BUSYBOX:-$HOME/.cache/mvimig/busybox}; [ -x \"$b\" ] || exit 77; "
-    "rm -rf \"$1/bin\"; mkdir -p \"$1/bin\" \"$1/tmp\" && cp \"$b\" \"$1/bin/busybox\" && cd "
+    "rm -rf \"$1/bin\" \"$1/dev\"; mkdir -p \"$1/dev\"; mknod -m 666 \"$1/dev/null\" c 1 3 || exit "
+    "1; mkdir -p \"$1/bin\" \"$1/tmp\" && cp \"$b\" \"$1/bin/busybox\" && cd "
     "\"$1/bin\" && "
     "for t in $(./busybox --list); do [ $t = busybox ] || ln -s busybox $t; done";
 static const char gnu[] =
-    "for t in sh tar find sha256sum stat mv ln dd chmod chown touch readlink sync sleep mkdir rm "
+    "mkdir -p \"$1/dev\"; rm -f \"$1/dev/null\"; mknod -m 666 \"$1/dev/null\" c 1 3 || exit 1; for "
+    "t in sh tar find sha256sum stat mv ln dd chmod chown touch readlink sync sleep mkdir rm "
     "rmdir id cat uname flock head; do p=/usr/bin/$t; [ -x $p ] || p=/bin/$t; mkdir -p \"$1/bin\"; "
     "rm -f \"$1/bin/$t\"; cp -L $p \"$1/bin/$t\" || exit 1; ldd $p | grep -o '/[^ )]*' | "
     "while read -r l; do mkdir -p \"$1${l%/*}\"; cp -Lf \"$l\" \"$1$l\"; done; done";
