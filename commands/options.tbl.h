@@ -58,9 +58,10 @@ OPTION("digest", 0, TEXT, digest, "sha256:HEX", C_APPLY | C_RUN | C_DEPLOY,
        "refuse any other plan than the one with this digest")
 OPTION("fail-fast", 0, FLAG, fail_fast, NULL, C_APPLY | C_RESUME,
        "take no further step after the first that failed")
-OPTION("receiver", 0, TEXT, receiver, "WAY", C_APPLY | C_RESUME | C_VERIFY | C_RUN,
-       "what takes files behind filesCommand: mvimig (mvimig-receive, sent where it is missing), tar "
-       "(the tar, find and sha256sum there), or auto: the first that works (default)")
+OPTION("receiver", 0, TEXT, receiver, "WAY",
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_CHECK,
+       "what takes files in a pod or behind filesCommand: mvimig (mvimig-receive, sent where it is "
+       "missing), tar (the tar, find and sha256sum there), or auto: the first that works (default)")
 OPTION("checksum", 0, FLAG, checksum, NULL, C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY,
        "compare files by content, not by size and time")
 OPTION("work-dir", 0, TEXT, work_dir, "DIR",

@@ -48,7 +48,7 @@
 
 #define PROTOCOL_MAGIC "mvimig files"
 #define PROTOCOL_RECEIVER "mvimig-receive" // the program
-#define PROTOCOL_VERSION 2 // 2: a check of its own for the head of a frame; REMOVE
+#define PROTOCOL_VERSION 2                 // 2: a check of its own for the head of a frame; REMOVE
 #define PROTOCOL_FRAME_MAX (1u << 20)
 #define PROTOCOL_HEAD 13 // bytes of a frame before its payload
 #define PROTOCOL_TIMEOUT_MS 120000

@@ -13,7 +13,7 @@ struct far {
     bool fractions;
 };
 static const char busybox[] =
-    "b=${MVIMIG_BUSYBOX:-$HOME/.cache/mvimig/busybox}; [ -x \"$b\" ] || exit 77; "
+    "b=$(command -v busybox) || exit 77; ldd \"$b\" >/dev/null 2>&1 && exit 77; "
     "rm -rf \"$1/bin\" \"$1/dev\"; mkdir -p \"$1/dev\"; mknod -m 666 \"$1/dev/null\" c 1 3 || exit "
     "1; mkdir -p \"$1/bin\" \"$1/tmp\" && cp \"$b\" \"$1/bin/busybox\" && cd "
     "\"$1/bin\" && "

@@ -38,8 +38,10 @@ def fill(root, files, users=2, size=9000, seed=1):
 class FilesMigration:
     """From one folder to another, a step for each of what stands at the top of the source."""
 
-    def __init__(self, folder, mvimig, source=None, destination=None, command=None, prefix=()):
+    def __init__(self, folder, mvimig, source=None, destination=None, command=None, prefix=(),
+                 receiver=None):
         self.mvimig, self.prefix, self.command = mvimig, list(prefix), command
+        self.way = ["--receiver", receiver] if receiver else []
         self.name = f"f{next(_numbers)}"
         self.folder = str(folder)
         self.source = self._folder(source, "source")
@@ -69,8 +71,9 @@ class FilesMigration:
 
     def start(self, *options, env=None):
         """apply where nothing was begun, else resume."""
-        what = (["resume", self.work_dir] if self.begun() else
-                ["apply", self.plan, "-c", self.config, "--work-dir", self.work_dir, *options])
+        what = (["resume", self.work_dir, *self.way] if self.begun() else
+                ["apply", self.plan, "-c", self.config, "--work-dir", self.work_dir, *self.way,
+                 *options])
         if not self.begun():
             self.write()
         program = _Prefixed(self.mvimig, self.prefix) if self.prefix else self.mvimig
@@ -82,7 +85,7 @@ class FilesMigration:
     def verify(self, *options):
         program = _Prefixed(self.mvimig, self.prefix) if self.prefix else self.mvimig
         return program.start("verify", self.plan, "-c", self.config, "--work-dir", self.work_dir,
-                             *options).wait()
+                             *self.way, *options).wait()
 
     def begun(self):
         """A run was recorded: before that, not even the configuration's path is known."""
