@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// mvimig verify: the destination against what was read from the source.
+// mvimig verify: the destination against what was read from the source, or, with --live, against
+// the source as it is now.
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ static int show_difference(void *arg, const struct plan_step *s, const struct st
                            struct err *e) {
     struct command_context *c = arg;
     (void)e;
-    c->differ++;
+    c->differ += strcmp(d->what, "source changed") != 0;
     c->kept += strcmp(d->what, "kept") == 0;
     if (!c->options->json) {
         out_result(c->out, "%s: %s %s: %s%s%s\n", s->id, d->object, d->id, d->what,
@@ -64,7 +65,8 @@ static int compare(struct execution *x, struct verify_outcome *out, struct err *
     x->run.known = arena_alloc(x->c->arena, (x->plan->n_steps + 1) * sizeof *x->run.known);
     int rc = journal_steps(x->journal, x->plan, x->run.known, e);
     if (rc == 0)
-        rc = verify_record_open(&x->run, passed, &before, show_difference, x->c, &record, e);
+        rc = verify_record_open(&x->run, x->c->options->live, passed, &before, show_difference,
+                                x->c, &record, e);
     if (rc != 0)
         return rc;
     if (before.steps > 0)
@@ -75,6 +77,7 @@ static int compare(struct execution *x, struct verify_outcome *out, struct err *
     struct verifying v = {.x = x, .record = record};
     struct verify_job job = {.run = &x->run,
                              .passed = passed,
+                             .live = x->c->options->live,
                              .difference = on_difference,
                              .verified = on_verified,
                              .arg = &v,
@@ -86,6 +89,7 @@ static int compare(struct execution *x, struct verify_outcome *out, struct err *
     out->compared += before.compared;
     out->same += before.same;
     out->differ += before.differ;
+    out->changed += before.changed;
     return rc == 0 ? verify_record_end(record, e) : rc;
 }
 
@@ -94,15 +98,18 @@ static void tell(struct command_context *c, const struct verify_outcome *o) {
     if (c->options->json) {
         out_result(c->out,
                    "{\"type\":\"summary\",\"steps\":%llu,\"notDone\":%llu,\"compared\":%llu,"
-                   "\"same\":%llu,\"differ\":%llu}\n",
+                   "\"same\":%llu,\"differ\":%llu,\"sourceChanged\":%llu}\n",
                    (unsigned long long)o->steps, (unsigned long long)o->not_done,
                    (unsigned long long)o->compared, (unsigned long long)o->same,
-                   (unsigned long long)o->differ);
+                   (unsigned long long)o->differ, (unsigned long long)o->changed);
         return;
     }
     out_result(c->out, "%s files and documents compared: %s same, %s differ",
                human_count(o->compared, n[0]), human_count(o->same, n[1]),
                human_count(o->differ, n[2]));
+    if (o->changed > 0)
+        out_result(c->out, ", %s changed at the source since (the next pass brings them)",
+                   human_count(o->changed, n[3]));
     if (o->not_done > 0)
         out_result(c->out, "; %s step(s) are not done and were not compared",
                    human_count(o->not_done, n[3]));
@@ -142,7 +149,7 @@ static int run(struct command_context *c, struct err *e) {
 const struct command command_verify = {
     .name = "verify",
     .bit = C_VERIFY,
-    .synopsis = "PLAN -c FILE",
+    .synopsis = "PLAN -c FILE [--live]",
     .summary = "compare the destination with what was read from the source",
     .min_words = 1,
     .max_words = 1,

@@ -64,6 +64,8 @@ OPTION("receiver", 0, TEXT, receiver, "WAY",
        "missing), tar (the tar, find and sha256sum there), or auto: the first that works (default)")
 OPTION("checksum", 0, FLAG, checksum, NULL, C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY,
        "compare files by content, not by size and time")
+OPTION("live", 0, FLAG, live, NULL, C_VERIFY,
+       "compare with the source as it is now, also while it is in use")
 OPTION("work-dir", 0, TEXT, work_dir, "DIR",
        C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
            C_AUDIT | C_CLEAN | C_RUN | C_CHECK,

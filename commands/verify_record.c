@@ -54,6 +54,7 @@ static uint64_t number(json_t *line, const char *key) {
 
 struct before {
     struct run *r;
+    bool live;
     json_t *lines; // in order, the first is the head
     bool *passed;
     struct strtab *steps; // ID -> 1 + index
@@ -81,6 +82,7 @@ static bool goes_on(const struct before *b) {
     return head != NULL && strcmp(field(head, "type"), "verify") == 0 &&
            strcmp(field(head, "plan"), b->r->plan->digest) == 0 &&
            json_is_true(json_object_get(head, "checksum")) == b->r->checksum &&
+           json_is_true(json_object_get(head, "live")) == b->live &&
            strcmp(field(json_array_get(b->lines, n - 1), "type"), "end") != 0;
 }
 
@@ -105,6 +107,7 @@ static void mark(const struct before *b, json_t *line, struct verify_outcome *o)
     o->compared += number(line, "compared");
     o->same += number(line, "same");
     o->differ += number(line, "differ");
+    o->changed += number(line, "changed");
 }
 
 static void read_before(struct before *b, struct verify_outcome *o) {
@@ -118,9 +121,9 @@ static void read_before(struct before *b, struct verify_outcome *o) {
 
 // --- the record of this one
 
-static json_t *head_line(const struct run *r, const char *began) {
-    return json_pack("{ss ss sb ss}", "type", "verify", "plan", r->plan->digest, "checksum",
-                     (int)r->checksum, "began", began);
+static json_t *head_line(const struct run *r, bool live, const char *began) {
+    return json_pack("{ss ss sb sb ss}", "type", "verify", "plan", r->plan->digest, "checksum",
+                     (int)r->checksum, "live", (int)live, "began", began);
 }
 
 static int copy_line(const struct before *b, json_t *line, int fd,
@@ -140,12 +143,13 @@ static int copy_line(const struct before *b, json_t *line, int fd,
     return difference(arg, s, &d, e);
 }
 
-int verify_record_open(struct run *r, bool *passed, struct verify_outcome *before,
+int verify_record_open(struct run *r, bool live, bool *passed, struct verify_outcome *before,
                        int (*difference)(void *arg, const struct plan_step *s,
                                          const struct step_difference *d, struct err *e),
                        void *arg, struct verify_record **out, struct err *e) {
     AUTO_STRTAB struct strtab *steps = strtab_new();
-    struct before b = {.r = r, .lines = read_lines(r), .passed = passed, .steps = steps};
+    struct before b = {
+        .r = r, .live = live, .lines = read_lines(r), .passed = passed, .steps = steps};
     AUTO_TEMPFILE struct tempfile t = TEMPFILE_INIT;
     struct verify_record v = {.fd = -1};
     char now[CLOCK_TEXT];
@@ -156,7 +160,7 @@ int verify_record_open(struct run *r, bool *passed, struct verify_outcome *befor
         snprintf(v.began, sizeof v.began, "%s", field(json_array_get(b.lines, 0), "began"));
     int rc = tempfile_create(&t, r->workdir_fd, VERIFY_FILE, 0600, e);
     if (rc == 0)
-        rc = put(t.fd, head_line(r, v.began[0] != 0 ? v.began : now), e);
+        rc = put(t.fd, head_line(r, live, v.began[0] != 0 ? v.began : now), e);
     for (size_t i = 1; rc == 0 && before->steps > 0 && i < json_array_size(b.lines); i++)
         rc = copy_line(&b, json_array_get(b.lines, i), t.fd, difference, arg, e);
     json_decref(b.lines);
@@ -184,10 +188,10 @@ int verify_record_difference(struct verify_record *v, const struct plan_step *s,
 int verify_record_step(struct verify_record *v, const struct plan_step *s, int64_t attempts,
                        const struct step_verify *sv, struct err *e) {
     return put(v->fd,
-               json_pack("{ss ss ss sI sI sI sI}", "type", "step", "step", s->id, "hash",
+               json_pack("{ss ss ss sI sI sI sI sI}", "type", "step", "step", s->id, "hash",
                          s->hash_text, "attempts", (json_int_t)attempts, "compared",
                          (json_int_t)sv->compared, "same", (json_int_t)sv->same, "differ",
-                         (json_int_t)sv->differ),
+                         (json_int_t)sv->differ, "changed", (json_int_t)sv->changed),
                e);
 }
 

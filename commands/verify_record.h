@@ -2,9 +2,9 @@
 // What a verify has found so far, in WORKDIR/verify.ndjson, so that one that was killed goes on
 // behind the steps that it had compared to their end. A line of JSON each:
 //
-//     {"type":"verify","plan":DIGEST,"checksum":false,"began":TIME}
+//     {"type":"verify","plan":DIGEST,"checksum":false,"live":false,"began":TIME}
 //     {"type":"difference","step":ID,"object":...,"id":...,"what":...,"detail":...}
-//     {"type":"step","step":ID,"hash":HASH,"attempts":N,"compared":N,"same":N,"differ":N}
+//     {"type":"step","step":ID,"hash":HASH,"attempts":N,"compared":N,"same":N,"differ":N,"changed":N}
 //     {"type":"end"}
 //
 // The file of a verify that came to its end stays for people until the next begins. Nothing rests
@@ -20,7 +20,7 @@ struct verify_record;
 // Marks in passed[] the steps of an unfinished record that fits: the same plan and options, each
 // step done by the same attempt. Their differences are told to `difference` again, their counts
 // added to `before`. began: when that verify began, "" when this is a new one; the record's own.
-int verify_record_open(struct run *r, bool *passed, struct verify_outcome *before,
+int verify_record_open(struct run *r, bool live, bool *passed, struct verify_outcome *before,
                        int (*difference)(void *arg, const struct plan_step *s,
                                          const struct step_difference *d, struct err *e),
                        void *arg, struct verify_record **out, struct err *e);

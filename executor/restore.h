@@ -84,6 +84,13 @@ struct restore_source {
 // end; negative: ERR_DATA, ERR_IO.
 int restore_batch_fill(struct restore_source *s, struct restore_batch *b, struct err *e);
 
+// The same by hand, for documents that come from elsewhere (`s` has fix-ups and no reader): put
+// until one does not fit (0; 1: taken), point once before the batch is used, then clear it.
+int restore_batch_put(struct restore_source *s, struct restore_batch *b, const uint8_t *doc,
+                      size_t len, struct err *e);
+int restore_batch_point(struct restore_batch *b, struct err *e); // 1, or an error
+void restore_batch_clear(struct restore_batch *b);
+
 // The thread that fills batches. next: as restore_batch_fill; the batch stays the caller's until
 // the next call.
 struct restore_feed;
@@ -158,3 +165,9 @@ int restore_record(struct restore *r, struct restore_batch *b, struct err *e);
 const char *restore_id_text(const struct docid *id, char out[RESTORE_ID_MAX]);
 
 int restore_verify(struct step_verify *v, struct err *e);
+// The same with the source as it is now.
+int restore_verify_live(struct step_verify *v, struct err *e);
+// True when the journal says that a conflict left the document of this step as it was; *kept holds
+// what was read for that, and is freed by the caller.
+int restore_was_kept(const struct step_verify *v, struct strtab **kept, const char *id, bool *was,
+                     struct err *e);

@@ -24,7 +24,7 @@ static void empty(struct buf *b) {
     buf_clear(b);
 }
 
-static void clear(struct restore_batch *b) {
+void restore_batch_clear(struct restore_batch *b) {
     for (size_t i = 0; i < b->n; i++) {
         free(b->docs[i].detail);
     }
@@ -36,7 +36,7 @@ static void clear(struct restore_batch *b) {
 
 void restore_batch_free(struct restore_batch *b) {
     if (b) {
-        clear(b);
+        restore_batch_clear(b);
         buf_free(&b->source);
         buf_free(&b->fixed);
         free(b);
@@ -127,7 +127,7 @@ static bool fits(struct restore_source *s, const struct restore_batch *b) {
 }
 
 // The buffers hold still now.
-static int point(struct restore_batch *b, struct err *e) {
+int restore_batch_point(struct restore_batch *b, struct err *e) {
     for (size_t i = 0; i < b->n; i++) {
         struct restore_doc *d = &b->docs[i];
         d->source = b->source.data + d->source_at;
@@ -141,8 +141,19 @@ static int point(struct restore_batch *b, struct err *e) {
     return 1;
 }
 
+int restore_batch_put(struct restore_source *s, struct restore_batch *b, const uint8_t *doc,
+                      size_t len, struct err *e) {
+    s->held = doc;
+    s->held_len = len;
+    if (!fits(s, b)) {
+        return 0;
+    }
+    int rc = add(s, b, e);
+    return rc == 0 ? 1 : rc;
+}
+
 int restore_batch_fill(struct restore_source *s, struct restore_batch *b, struct err *e) {
-    clear(b);
+    restore_batch_clear(b);
     int rc = skip_done(s, e);
     if (rc <= 0) {
         return rc;
@@ -160,5 +171,5 @@ int restore_batch_fill(struct restore_source *s, struct restore_batch *b, struct
         }
         rc = hold(s, e);
     }
-    return rc < 0 ? rc : point(b, e);
+    return rc < 0 ? rc : restore_batch_point(b, e);
 }

@@ -8,7 +8,9 @@
 // journal's batches end); anything else fails the step. It looks at stop_asked() between batches
 // and returns stop_error() after the batch in flight is durable and recorded.
 //
-// Contract of verify: it only reads. It reports each difference and counts what it compared.
+// Contract of verify: it only reads. It reports each difference and counts what it compared. Live,
+// it reads what differs once more, STEP_LIVE_WAIT_MS later, and reports only what differs then as
+// well.
 #pragma once
 
 #include "executor/run.h"
@@ -31,10 +33,12 @@ struct step_run {
     struct step_told *told;    // by all of them; NULL: nobody looks at the progress
 };
 
+#define STEP_LIVE_WAIT_MS 1000
+
 struct step_difference {
     const char *object; // collection or "file"
     const char *id;     // _id or path, escaped
-    const char *what;   // "missing", "differs", "extra", "size", "mode"...
+    const char *what;   // "missing", "differs", "extra", "size", "mode"..., "source changed"
     const char *detail;
 };
 struct step_verify {
@@ -43,6 +47,7 @@ struct step_verify {
     struct mongo **source_db, **destination_db;
     bool live; // compare with the source as it is now
     uint64_t compared, same, differ;
+    uint64_t changed; // live: the destination has what was read, the source another content now
     int (*difference)(void *arg, const struct plan_step *s, const struct step_difference *d,
                       struct err *e);
     void *arg;

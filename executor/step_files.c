@@ -7,8 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/escape.h"
 #include "base/path.h"
+#include "base/strtab.h"
 #include "base/tempfile.h"
 #include "executor/base.h"
 #include "executor/laid.h"
@@ -198,8 +200,10 @@ static void on_verify_progress(void *arg, uint64_t files, uint64_t bytes) {
     v->run->progress.bytes += bytes;
 }
 
-int step_files_verify(struct step_verify *v, struct err *e) {
-    struct files_counts counts = {0};
+static int verify_manifest(struct step_verify *v, void *arg,
+                           int (*difference)(void *arg, const char *path, const char *what,
+                                             const char *detail, struct err *e),
+                           struct files_counts *counts, struct err *e) {
     char path[STEP_PRODUCT_MAX];
     step_product_path(v->run->plan, v->step, path);
     AUTO_CLOSE int fd = path_open(v->run->workdir_fd, path, O_RDONLY, 0);
@@ -209,10 +213,139 @@ int step_files_verify(struct step_verify *v, struct err *e) {
                        path);
     struct files_verify job = {.manifest_fd = fd,
                                .checksum = v->run->checksum,
-                               .arg = v,
-                               .difference = on_difference,
-                               .progress = on_verify_progress};
-    int rc = files_verify(v->run->destination_files, &job, &counts, e);
+                               .arg = arg,
+                               .difference = difference,
+                               .progress = arg == v ? on_verify_progress : NULL};
+    return files_verify(v->run->destination_files, &job, counts, e);
+}
+
+// --- live: the source as it is now
+
+struct live {
+    struct step_verify *v;
+    struct strtab *first;  // path and what, of the first reading
+    struct strtab *second; // the same, of the second
+    struct strtab *since;  // paths that differ from the manifest: the destination's doing
+    bool again;
+    struct stable {
+        const char *path, *what, *detail;
+        bool kept; // somebody else's content, that stays: a difference only by the manifest
+    } * stable;
+    size_t n, cap;
+    struct arena *arena;
+};
+
+static int live_note(struct live *l, const char *path, const char *what, const char *detail,
+                     bool kept) {
+    char *key = arena_printf(l->arena, "%s/%s", what, path);
+    size_t len = strlen(key);
+    *strtab_slot(l->again ? l->second : l->first, key, len, NULL) = 1;
+    if (l->again && strtab_has(l->first, key, len)) {
+        struct stable s = {.path = arena_strdup(l->arena, path),
+                           .what = arena_strdup(l->arena, what),
+                           .detail = arena_strdup(l->arena, detail != NULL ? detail : ""),
+                           .kept = kept};
+        ARENA_PUSH(l->arena, l->stable, l->n, l->cap, s);
+    }
+    return 0;
+}
+
+static int live_difference(void *arg, const char *path, const char *what, const char *detail,
+                           struct err *e) {
+    (void)e;
+    return live_note(arg, path, what, detail, false);
+}
+
+static int live_conflict(void *arg, const struct files_conflict *c, struct err *e) {
+    (void)e;
+    return live_note(arg, c->path, "content", c->destination_digest,
+                     strcmp(c->decision, "kept") == 0);
+}
+
+// What cannot be read or has vanished is nothing to compare; a run tells it.
+static int live_problem(void *arg, const char *path, const char *class, const char *detail,
+                        struct err *e) {
+    (void)arg, (void)path, (void)class, (void)detail, (void)e;
+    return 0;
+}
+
+static int live_since(void *arg, const char *path, const char *what, const char *detail,
+                      struct err *e) {
+    struct live *l = arg;
+    (void)what, (void)detail, (void)e;
+    *strtab_slot(l->since, path, strlen(path), NULL) = 1;
+    return 0;
+}
+
+static void live_progress(void *arg, uint64_t files, uint64_t bytes) {
+    struct live *l = arg;
+    if (!l->again)
+        on_verify_progress(l->v, files, bytes);
+}
+
+static int live_look(struct live *l, struct files_counts *counts, struct err *e) {
+    AUTO(selection_free) struct selection sel = {0};
+    const struct run *r = l->v->run;
+    char digest[HASH_HEX];
+    int rc = selection_of(r->plan, l->v->step, &sel, e);
+    struct files_job job = {.source_root = r->source_root,
+                            .selection = sel.tree,
+                            .on_conflict = l->v->step->on_conflict,
+                            .checksum = r->checksum,
+                            .dry_run = true,
+                            .manifest_fd = -1,
+                            .step = l->v->step->id,
+                            .arg = l,
+                            .conflict = live_conflict,
+                            .problem = live_problem,
+                            .progress = live_progress,
+                            .difference = live_difference};
+    if (rc == 0)
+        rc = files_send(r->destination_files, &job, counts, digest, e);
+    return rc == ERR_CONFLICTS ? 0 : rc; // told one by one
+}
+
+static int live_tell(struct live *l, struct err *e) {
+    struct step_verify *v = l->v;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < l->n; i++) {
+        const struct stable *s = &l->stable[i];
+        if (strtab_has(l->since, s->path, strlen(s->path))) {
+            rc = on_difference(v, s->path, s->what, s->detail, e);
+        } else if (!s->kept) {
+            rc = on_difference(v, s->path, "source changed", s->what, e);
+            v->differ--;
+            v->changed++;
+        }
+    }
+    return rc;
+}
+
+static int verify_live(struct step_verify *v, struct err *e) {
+    AUTO_STRTAB struct strtab *first = strtab_new(), *second = strtab_new(), *since = strtab_new();
+    AUTO_ARENA struct arena *arena = arena_new();
+    struct live l = {.v = v, .first = first, .second = second, .since = since, .arena = arena};
+    struct files_counts counts = {0}, ignored = {0};
+    int rc = live_look(&l, &counts, e);
+    if (rc == 0 && strtab_count(first) > 0) {
+        clock_sleep_ms(STEP_LIVE_WAIT_MS);
+        l.again = true;
+        rc = live_look(&l, &ignored, e);
+    }
+    if (rc == 0 && l.n > 0)
+        rc = verify_manifest(v, &l, live_since, &ignored, e);
+    if (rc == 0)
+        rc = live_tell(&l, e);
+    v->compared += counts.files;
+    v->same += counts.files - v->differ - v->changed;
+    return rc;
+}
+
+int step_files_verify(struct step_verify *v, struct err *e) {
+    struct files_counts counts = {0};
+    if (v->live)
+        return verify_live(v, e);
+    int rc = verify_manifest(v, v, on_difference, &counts, e);
     v->compared += counts.files;
     v->same += counts.present;
     return rc;

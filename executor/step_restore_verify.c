@@ -43,18 +43,20 @@ struct verifying {
     struct step_verify *v;
     struct mongo *destination;
     const char *collection;
-    struct kept kept;
+    struct strtab *kept;
 };
 
-static int was_kept(struct verifying *s, const char *id, bool *kept, struct err *e) {
-    if (!s->kept.ids) {
-        s->kept = (struct kept){.step = s->v->step->id, .ids = strtab_new()};
-        int rc = report_view(s->v->run->workdir_fd, "conflicts", note_kept, &s->kept, e);
+int restore_was_kept(const struct step_verify *v, struct strtab **kept, const char *id, bool *was,
+                     struct err *e) {
+    if (!*kept) {
+        *kept = strtab_new();
+        struct kept k = {.step = v->step->id, .ids = *kept};
+        int rc = report_view(v->run->workdir_fd, "conflicts", note_kept, &k, e);
         if (rc) {
             return rc;
         }
     }
-    *kept = strtab_has(s->kept.ids, id, strlen(id));
+    *was = strtab_has(*kept, id, strlen(id));
     return 0;
 }
 
@@ -62,7 +64,7 @@ static int tell(struct verifying *s, const struct restore_doc *d, struct err *e)
     char id[RESTORE_ID_MAX], ours[HASH_HEX];
     bool missing = d->state == DOC_MISSING, kept = false;
     AUTO_FREE char *detail = NULL;
-    int rc = was_kept(s, restore_id_text(&d->id, id), &kept, e);
+    int rc = restore_was_kept(s->v, &s->kept, restore_id_text(&d->id, id), &kept, e);
     if (rc) {
         return rc;
     }
@@ -110,6 +112,9 @@ static int compare_batches(struct verifying *s, struct restore_feed *feed, struc
 }
 
 int restore_verify(struct step_verify *v, struct err *e) {
+    if (v->live) {
+        return restore_verify_live(v, e);
+    }
     AUTO_SEGMENT_READER struct segment_reader *reader = NULL;
     AUTO(fixups_cleanup) struct fixups *fixups = NULL;
     struct verifying s = {.v = v,
@@ -124,6 +129,6 @@ int restore_verify(struct step_verify *v, struct err *e) {
     struct restore_source source = {.reader = reader, .fixups = fixups};
     AUTO(restore_feed_cleanup) struct restore_feed *feed = restore_feed_start(&source);
     rc = compare_batches(&s, feed, e);
-    strtab_free(s.kept.ids);
+    strtab_free(s.kept);
     return rc;
 }

@@ -52,6 +52,7 @@ static int verify_step(struct verify *v, const struct plan_step *s, struct worke
     v->out->compared += sv.compared;
     v->out->same += sv.same;
     v->out->differ += sv.differ;
+    v->out->changed += sv.changed;
     if (rc == 0 && compares && v->job->verified != NULL)
         rc = v->job->verified(v->job->arg, s, &sv, e);
     pthread_mutex_unlock(&v->lock);

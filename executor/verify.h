@@ -8,7 +8,7 @@
 struct verify_outcome {
     uint64_t steps;    // verified
     uint64_t not_done; // steps of the plan that were not done, so there is nothing to compare
-    uint64_t compared, same, differ;
+    uint64_t compared, same, differ, changed;
 };
 
 // `difference` is called for each one, one call at a time (under a lock of this function's own).

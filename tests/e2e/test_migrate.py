@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole server, old to new: everything arrives, twice is once, and verify sees what is wrong."""
+import json
 import os
 
 import pytest
@@ -158,6 +159,36 @@ def test_verify_goes_on_where_it_was_killed(migration):
     last = migration.verify("--jobs", "1").expect(5)
     assert "going on with the verify that began at 20" in last.stderr
     assert last.stdout == whole, "the differences of both, in the plan's order"
+
+
+def test_verify_live_tells_the_source_from_the_destination(migration):
+    ends = migration.ends
+    migration.plan().ok()
+    migration.apply().ok()
+    assert "0 differ" in migration.verify("--live").ok().stdout
+    spoil_document(ends)
+    spoil_missing_document(ends)
+    files = ends.source.db.DataSetFiles
+    others = {"_id": {"$ne": files.find_one()["_id"]}}  # than the one that was spoilt
+    first, second, third = [d["_id"] for d in files.find(others).sort("_id", 1).limit(3)]
+    files.update_one({"_id": first}, {"$set": {"edited": "since"}})
+    files.delete_one({"_id": second})
+    files.insert_one({"_id": "new-since", "dataset_id": files.find_one({"_id": third})["dataset_id"]})
+    path = os.path.join(os.fsencode(ends.source.data_dir), os.path.relpath(
+        a_file(ends), os.fsencode(ends.destination.data_dir)))
+    with open(path, "ab") as f:
+        f.write(b"more")
+    found = migration.verify("--live", "--json").expect(5)
+    lines = [json.loads(line) for line in found.stdout.splitlines()]
+    told = {(d["id"], d["what"]) for d in lines if d["type"] == "difference"}
+    changed = {i for i, what in told if what == "source changed"}
+    assert {f'"{first}"', f'"{second}"', '"new-since"'} <= changed
+    assert os.fsdecode(os.path.relpath(path, os.fsencode(ends.source.data_dir))) in changed
+    assert sorted(what for _, what in told if what != "source changed") == ["differs", "missing"]
+    summary = lines[-1]
+    assert (summary["differ"], summary["sourceChanged"]) == (2, len(changed))
+    # Against what was read, only what was done at the destination differs.
+    assert "2 differ" in migration.verify().expect(5).stdout
 
 
 def test_every_reader_while_it_is_done(migration):
