@@ -20,6 +20,7 @@
 #include "compiler/compile.h"
 #include "plans/params.h"
 #include "scan/scan.h"
+#include "site/product_version.h"
 
 struct planning {
     struct command_context *c;
@@ -156,6 +157,36 @@ static int run_scan(struct planning *p, struct err *e) {
     return rc;
 }
 
+// The version of MVI at an end, where mviUrl tells whom to ask: fix-ups go by the source's. A plan
+// can be made without it.
+static const char *ask_product(struct planning *p, const struct end_config *end) {
+    char version[PRODUCT_VERSION_MAX];
+    struct err why = {0};
+    const struct product_site s = {.label = end->label,
+                                   .url = end->mvi_url,
+                                   .ca_file = end->cluster_ca,
+                                   .insecure = p->c->options->insecure};
+    if (end->mvi_url == NULL)
+        return "";
+    if (product_version(&s, version, &why) == 0)
+        return arena_strdup(p->inventory->arena, version);
+    out_log(p->c->out, OUT_WARNING, NULL,
+            "the plan is made without the version of MVI at the %s: %s", end->label, why.text);
+    return "";
+}
+
+static void ask_products(struct planning *p) {
+    struct inv_end *from = &p->inventory->source, *to = &p->inventory->destination;
+    from->product = ask_product(p, &p->ends.config->source);
+    to->product = ask_product(p, &p->ends.config->destination);
+    if (from->product[0] != 0 && to->product[0] != 0 &&
+        product_compare(to->product, from->product) < 0)
+        out_log(p->c->out, OUT_WARNING, NULL,
+                "the destination's MVI (%s) is older than the source's (%s): bring it up to that "
+                "version before the plan is applied",
+                to->product, from->product);
+}
+
 // Planning again for a name is its next pass: behind the pass of the plan that was applied last.
 static int find_pass(struct planning *p, struct err *e) {
     int rc = migration_dir_path(p->c, &p->ends, p->name, &p->workdir, e);
@@ -265,6 +296,8 @@ static int make_plan(struct planning *p, struct err *e) {
         rc = find_pass(p, e);
     if (rc == 0)
         rc = run_scan(p, e);
+    if (rc == 0)
+        ask_products(p);
     if (rc == 0)
         rc = scope_resolve(p->inventory, &p->scope, &p->resolved, c->arena, e);
     struct compile_options co = {.name = p->name,

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """mvimig check: faults that were prepared, each named with its mend."""
-import http.server
 import json
 import os
 import shutil
 import sys
-import threading
 
 import pytest
 from support import cluster as stand_in
 from support.ends import End, Ends
+from support.mvi_site import Site
 from support.servers import Mongod, User, free_port
 
 READER = User("reader", "canary-reader-5512", "DLAAS", ["read"])
@@ -21,27 +20,6 @@ WRITER = User("admin", "canary-password-8842", "DLAAS", ["readWrite", "dbAdmin"]
 def locked_server():
     with Mongod("6.0", users=[User("root", "root"), WRITER, READER]) as m:
         yield m
-
-
-class Site:
-    """Where MVI's user interface would be: tells a version."""
-
-    def __init__(self, version, status=200):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                known = self.path == "/visual-inspection/api/version-info"
-                body = json.dumps({"version": version} if known else {}).encode()
-                self.send_response(status if known else 404)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/visual-inspection"
 
 
 def products(source, destination, status=200):

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Breaks the compiler's rules one at a time and looks whether a test of plans notices.
+
+    mutate.py [--every N] [--from K] [FILE...]
+
+FILEs are of compiler/ and schema/mvi.yaml (default: those that hold rules). Each mutation is built in
+a folder of its own (build/mutate) and put to the tests of plans that need no server. What no test
+notices is printed with its line; the exit status is 1 then. The tree itself is not touched.
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FILES = ["schema/mvi.yaml", "compiler/closure.c", "compiler/rules.c", "compiler/scope.c",
+         "compiler/sets.c", "compiler/steps.c", "compiler/steps_delete.c",
+         "compiler/steps_documents.c", "compiler/steps_files.c", "compiler/steps_paths.c"]
+TESTS = ["test_compiler_golden", "test_compiler_rules", "test_compiler_any"]
+TREE = os.path.join(ROOT, "build", "mutate")
+
+# What is looked for in C, and what stands in its place.
+SWAPS = [(r" && ", " || "), (r" \|\| ", " && "), (r" == ", " != "), (r" != ", " == "),
+         (r" < ", " >= "), (r" > ", " <= "), (r"\btrue\b", "false"), (r"\bfalse\b", "true"),
+         (r"(?<=[(&| ])!(?=[a-z(])", ""), (r"\bcontinue;", ";"), (r"\bMODEL_TOP\b", "MODEL_SECOND"),
+         (r"CONFLICT_REPLACE", "CONFLICT_KEEP"), (r"CONFLICT_KEEP", "CONFLICT_REPLACE")]
+
+
+def mutations(path):
+    """(line number, text of the whole file as mutated, what was done)."""
+    with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+        lines = f.read().split("\n")
+    for n, line in enumerate(lines):
+        bare = line.strip()
+        if path.endswith(".yaml"):
+            if bare and not bare.startswith("#") and not re.match(r"[a-z-]+:( .*)?$", line):
+                yield n + 1, lines[:n] + lines[n + 1:], f"without: {bare}"
+                for m in re.finditer(r"\{[^{}]*\}, ?|, ?\{[^{}]*\}", line):
+                    cut = line[:m.start()] + line[m.end():]
+                    yield n + 1, lines[:n] + [cut] + lines[n + 1:], f"without: {m.group(0)}"
+            continue
+        if bare.startswith(("//", "#", "*")):
+            continue
+        code = line.split(" // ")[0]
+        for pattern, other in SWAPS:
+            for m in re.finditer(pattern, code):
+                if '"' in code[:m.start()] and code[:m.start()].count('"') % 2:
+                    continue
+                new = line[:m.start()] + other + line[m.end():]
+                yield (n + 1, lines[:n] + [new] + lines[n + 1:],
+                       f"{bare}  ->  {new.strip()}")
+
+
+def run(*command, seconds=300, **more):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=seconds, text=True, errors="replace", **more)
+
+
+def prepare():
+    """A copy of what is committed or not, less what is built, so that the tree stays as it is."""
+    shutil.rmtree(TREE, ignore_errors=True)
+    os.makedirs(TREE)
+    names = run("git", "-C", ROOT, "ls-files", "-z").stdout.split("\0")
+    for name in filter(None, names):
+        to = os.path.join(TREE, name)
+        os.makedirs(os.path.dirname(to), exist_ok=True)
+        shutil.copy2(os.path.join(ROOT, name), to, follow_symlinks=False)
+    for command in (["cmake", "--preset", "dev"], build_command()):
+        done = run(*command, cwd=TREE, seconds=1800)
+        if done.returncode != 0:
+            sys.exit(done.stdout[-3000:])
+
+
+def build_command():
+    return ["cmake", "--build", "build/dev", "--target", *TESTS]
+
+
+def noticed():
+    """How a mutation was noticed: 'build', the name of a test, or None."""
+    try:
+        if run(*build_command(), cwd=TREE).returncode != 0:
+            return "build"
+        for test in TESTS:
+            if run(os.path.join(TREE, "build", "dev", test), cwd=TREE, seconds=60).returncode != 0:
+                return test
+    except subprocess.TimeoutExpired:
+        return "timeout"
+    return None
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("files", nargs="*", default=FILES)
+    p.add_argument("--every", type=int, default=1)
+    p.add_argument("--from", type=int, default=0, dest="first")
+    o = p.parse_args()
+    prepare()
+    if noticed() is not None:
+        sys.exit("the tests fail before anything was changed")
+    tried, how, survived = 0, {}, []
+    for path in o.files:
+        target = os.path.join(TREE, path)
+        for n, (line, text, what) in enumerate(mutations(path)):
+            if n % o.every != o.first % o.every:
+                continue
+            with open(target, "w", encoding="utf-8") as f:
+                f.write("\n".join(text))
+            by = noticed()
+            tried += 1
+            how[by] = how.get(by, 0) + 1
+            if by is None:
+                survived.append(f"{path}:{line}: {what}")
+                print("not noticed:", survived[-1], flush=True)
+        shutil.copy2(os.path.join(ROOT, path), target)
+        os.utime(target)
+        print(f"{path}: {tried} mutations so far, {len(survived)} not noticed", flush=True)
+    print(f"{tried} mutations:", ", ".join(f"{n} by {k}" for k, n in how.items() if k),
+          f"; {len(survived)} not noticed")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
