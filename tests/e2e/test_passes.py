@@ -260,6 +260,41 @@ def test_files_first_then_all(ends, mvimig):
                     " s.pass = 2 and decision <> 'kept'") == [(0,)]
 
 
+def test_documents_three_ways_by_their_bytes(first):
+    """20 documents changed, gone and added at the source, 5 at the destination: all of every
+    collection is what an independent comparison of base, source and destination says, as raw bytes."""
+    source, destination = first.ends.source, first.ends.destination
+    base = oracle.documents(source.db)
+    s, d = source.db.DataSetFiles, destination.db.DataSetFiles
+    ids = [x["_id"] for x in documents_of(source, "DataSetFiles", 18)]
+    assert len(ids) == 18
+    for i in ids[0:7] + ids[16:17]:
+        s.update_one({"_id": i}, {"$set": {"pass": "source"}})
+    for i in ids[7:13] + ids[17:18]:
+        s.delete_one({"_id": i})
+    s.insert_many([{"_id": f"added-{n}", "n": n} for n in range(5)])  # 20 in all
+    for i in ids[13:15] + ids[16:18]:
+        d.update_one({"_id": i}, {"$set": {"pass": "destination"}})
+    d.insert_one({"_id": "theirs-alone"})  # 5 in all
+    before, now = oracle.documents(destination.db), oracle.documents(source.db)
+    want = dict(before)
+    for collection in oracle.WORK & set(before):
+        there = before[collection]
+        was, is_ = base.get(collection, {}), now.get(collection, {})
+        laid = {k: v for k, v in was.items() if there.get(k) == v}  # stands as it was laid
+        want[collection] = {k: v for k, v in there.items() if k not in laid or k in is_}
+        for k, v in is_.items():
+            if k not in there or k in laid:
+                want[collection][k] = v
+    first.plan("--server", "--delete").ok()
+    first.apply().expect(4)
+    oracle.check(oracle.document_differences(want, oracle.documents(destination.db),
+                                             id_to_front=True))
+    assert sorted(r[1:] for r in decisions(first, "DataSetFiles")) == sorted(
+        [("updated", "replaced")] * 7 + [("gone-at-source", "deleted")] * 6
+        + [("different", "kept")] * 3 + [("gone-at-source", "kept")])
+
+
 @pytest.mark.parametrize("moment", [
     "delete.intended:kill:1", "delete.deleted:kill:2", "delete.files-intended:kill:1",
     "delete.files-deleted:kill:1"])
