@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Breaks the compiler's rules one at a time and looks whether a test of plans notices.
 
-    mutate.py [--every N] [--from K] [FILE...]
+    mutate.py [--every N] [--from K] [--scopes] [FILE...]
 
 FILEs are of compiler/ and schema/mvi.yaml (default: those that hold rules). Each mutation is built in
-a folder of its own (build/mutate) and put to the tests of plans that need no server. What no test
-notices is printed with its line; the exit status is 1 then. The tree itself is not touched.
+a folder of its own (build/mutate) and put to the tests of plans that need no server. With --scopes,
+what those pass is put to the scopes that are moved between real servers as well: names of fields are
+the scan's, and a plan without a server does not see them. What no test notices is printed with its
+line; the exit status is 1 then. The tree itself is not touched.
 """
 import argparse
 import os
@@ -20,6 +22,7 @@ FILES = ["schema/mvi.yaml", "compiler/closure.c", "compiler/rules.c", "compiler/
          "compiler/sets.c", "compiler/steps.c", "compiler/steps_delete.c",
          "compiler/steps_documents.c", "compiler/steps_files.c", "compiler/steps_paths.c"]
 TESTS = ["test_compiler_golden", "test_compiler_rules", "test_compiler_any"]
+SCOPES = ["tests/e2e/test_scopes.py", "tests/e2e/test_scan.py"]
 TREE = os.path.join(ROOT, "build", "mutate")
 
 # What is looked for in C, and what stands in its place.
@@ -78,7 +81,7 @@ def build_command():
     return ["cmake", "--build", "build/dev", "--target", *TESTS]
 
 
-def noticed():
+def noticed(scopes):
     """How a mutation was noticed: 'build', the name of a test, or None."""
     try:
         if run(*build_command(), cwd=TREE).returncode != 0:
@@ -88,17 +91,28 @@ def noticed():
                 return test
     except subprocess.TimeoutExpired:
         return "timeout"
-    return None
+    return scopes_notice() if scopes else None
+
+
+def scopes_notice():
+    program = os.path.join(TREE, "build", "dev", "mvimig")
+    if run("cmake", "--build", "build/dev", "--target", "mvimig", cwd=TREE).returncode != 0:
+        return "build"
+    done = run(sys.executable, "-m", "pytest", "-q", "-x", "-c", "tests/e2e/pytest.ini",
+               "--rootdir", "tests/e2e", *SCOPES, cwd=TREE,
+               env=dict(os.environ, MVIMIG_BIN=program))
+    return "scopes" if done.returncode != 0 else None
 
 
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("files", nargs="*", default=FILES)
+    p.add_argument("--scopes", action="store_true")
     p.add_argument("--every", type=int, default=1)
     p.add_argument("--from", type=int, default=0, dest="first")
     o = p.parse_args()
     prepare()
-    if noticed() is not None:
+    if noticed(o.scopes) is not None:
         sys.exit("the tests fail before anything was changed")
     tried, how, survived = 0, {}, []
     for path in o.files:
@@ -108,7 +122,7 @@ def main():
                 continue
             with open(target, "w", encoding="utf-8") as f:
                 f.write("\n".join(text))
-            by = noticed()
+            by = noticed(o.scopes)
             tried += 1
             how[by] = how.get(by, 0) + 1
             if by is None:
