@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/kube.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 
 #define KUBE_OUT_MAX ((size_t)64 << 20)
 #define KUBE_TIMEOUT_MS 300000
+#define STOP_LOOK_MS 100
 
 int kube_find(struct kube *k, struct arena *a, const char *namespace, struct err *e) {
     static const char *const programs[] = {"kubectl.sh", "kubectl", "oc"};
@@ -88,6 +91,20 @@ int kube_program_json(const char *const *argv, json_t **out, struct err *e) {
     return rc == 0 ? parse(argv[0], &text, out, e) : rc;
 }
 
+// Waits for output, but no longer than until a stop was asked for: a log that is followed may be
+// silent for hours. 0 at its end.
+static ssize_t read_or_stop(int fd, void *block, size_t len) {
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    while (!stop_asked()) {
+        int ready = poll(&p, 1, STOP_LOOK_MS);
+        if (ready > 0)
+            return read(fd, block, len);
+        if (ready < 0 && errno != EINTR)
+            return -1;
+    }
+    return 0;
+}
+
 int kube_show(const struct kube *k, const char *const *words, struct err *e) {
     const char *argv[KUBE_WORDS_MAX + 4];
     char *env[2], block[1 << 16];
@@ -100,7 +117,7 @@ int kube_show(const struct kube *k, const char *const *words, struct err *e) {
     free(env[0]);
     if (rc != 0)
         return rc;
-    while (!stop_asked() && (n = read(child.out, block, sizeof block)) > 0) {
+    while ((n = read_or_stop(child.out, block, sizeof block)) > 0) {
         fwrite(block, 1, (size_t)n, stdout);
         fflush(stdout);
     }

@@ -7,7 +7,9 @@ UPDATE_GOLDEN=1 writes tests/golden/deploy anew; read the difference before it i
 import base64
 import json
 import os
+import signal
 import stat
+import time
 
 import pytest
 
@@ -203,6 +205,23 @@ def test_the_pod_that_runs_is_asked(cluster):
     assert "\nlogs\nold\n" in cluster.asked()
     cluster.answer("pods.json", pods())
     assert "no pod of line3" in cluster.run("deploy", "logs", "line3").expect(1).stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_silent_log_is_left(cluster, mvimig, number):
+    """By Ctrl-C, at once, not with the log's next line."""
+    cluster.answer("pods.json", pods(("p", "Running", "1")))
+    cluster.program("kubectl", KUBECTL.replace('echo "the log of the pod"',
+                                               "echo $$ >FOLDER/follows; exec sleep 1000"))
+    running = mvimig.start("deploy", "logs", "line3", "--follow", env={"PATH": cluster.path})
+    follows = os.path.join(cluster.path.split(":")[0], "follows")
+    while not os.path.exists(follows) or not os.path.getsize(follows):
+        assert not running.ended(), running.wait()
+        time.sleep(0.01)
+    running.signal(number)
+    running.wait()
+    with open(follows, encoding="ascii") as f:
+        assert not os.path.exists(f"/proc/{f.read().strip()}")
 
 
 def test_a_plan_that_was_cut_is_not_taken(cluster, tmp_path):
