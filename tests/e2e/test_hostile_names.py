@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Owners and IDs that are no names of files: documents move, and no path is made of them."""
+import os
+import re
+
+import pytest
+
+from support import oracle
+from support.migration import Migration
+
+# Usable as one component of a path, however odd.
+ODD = ["-rf", "$(touch x)", "`id`", "a\nb", "a b ", "x.", "...", "ID*", "[a-z]", "\u0430dmin", "a\x1b[2J",
+       "a\u009b31m", "CON", "~", "%2e%2e", "\\..\\x", "e\u0301", "x" * 255]
+# Not: a path would lead elsewhere, or cannot be made.
+UNSAFE = ["..", ".", "", "../../../outside", "/etc", "a/b", "a\0b", "x" * 256, "../..", "./x", "\0"]
+NAMES = ODD + UNSAFE
+CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
+
+
+def add(end, n, name, as_owner):
+    """A dataset with an image, and its files where they can be."""
+    owner, _id = (name, f"of-{n}") if as_owner else ("alice", name)
+    end.db.DataSets.insert_one({"_id": _id, "owner": owner, "name": name})
+    end.db.DataSetFiles.insert_one({"_id": f"image-{as_owner}-{n}", "dataset_id": _id,
+                                    "owner": owner, "name": "a.jpg"})
+    if name in ODD:
+        folder = os.path.join(end.data_dir, owner, "datasets", _id, "files")
+        os.makedirs(folder)
+        with open(os.path.join(folder, f"{n}.jpg"), "wb") as f:
+            f.write(os.urandom(100 + n))
+
+
+@pytest.fixture
+def hostile(ends, mvimig):
+    ends.source.fill()
+    for as_owner in (False, True):
+        for n, name in enumerate(NAMES):
+            add(ends.source, n, name, as_owner)
+    outside = os.path.join(os.path.dirname(ends.source.data_dir), "outside")
+    os.makedirs(outside)
+    with open(os.path.join(outside, "secret.txt"), "w") as f:
+        f.write("not to be moved, not to be changed")
+    return Migration(ends, mvimig)
+
+
+def assert_printable(*results):
+    for done in results:
+        for text in (done.stdout, done.stderr):
+            bad = CONTROL.search(text.encode())
+            assert bad is None, repr(text[max(0, bad.start() - 40):bad.start() + 40])
+
+
+@pytest.mark.asan
+def test_a_whole_server(hostile):
+    ends = hostile.ends
+    beside = set(os.listdir(os.path.dirname(ends.destination.data_dir)))
+    done = [hostile.plan().ok(), hostile.apply().ok(), hostile.verify().ok(),
+            hostile.mvimig.run("status", hostile.work_dir).ok(),
+            hostile.mvimig.run("show", hostile.plan_path).ok()]
+    assert_printable(*done)
+    with open(hostile.plan_path, "rb") as f:
+        assert CONTROL.search(f.read()) is None
+    hostile.assert_arrived()
+    assert set(os.listdir(os.path.dirname(ends.destination.data_dir))) == beside | {"t.yaml"}
+    with open(os.path.join(os.path.dirname(ends.source.data_dir), "outside", "secret.txt")) as f:
+        assert f.read() == "not to be moved, not to be changed"
+
+
+@pytest.mark.parametrize("name", ["..", "../../../outside", "/etc", "a/b", "a\nb", "-rf", "x."])
+def test_one_user(hostile, name):
+    ends = hostile.ends
+    done = hostile.plan(f"--users=/^{re.escape(name)}$/")
+    if "\n" in name:  # the shell can say it, a line of a plan cannot: by pattern only
+        done = hostile.plan("--users=/^a\\nb$/")
+    done.ok()
+    assert_printable(done, hostile.apply().ok())
+    n = NAMES.index(name)
+    assert list(ends.destination.db.DataSets.find()) == list(
+        ends.source.db.DataSets.find({"_id": f"of-{n}"}))
+    moved = {p for p, entry in oracle.tree(ends.destination.data_dir).items()
+             if entry.type == "file"} - set(hostile.tree_before)
+    want = {os.fsencode(os.path.join(name, "datasets", f"of-{n}", "files", f"{n}.jpg"))}
+    assert moved == (want if name in ODD else set())
