@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// mvimig clean: removes the dump files of a finished migration. Journal, plan and manifests stay.
+// mvimig clean: removes the dump files of a finished migration. Journal, plan, manifests and the
+// notes of what was laid stay: with these, later passes compare.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -64,31 +65,6 @@ static int clean_pass(int fd, const char *name, void *arg, struct err *e) {
     return pass < 0 ? 0 : each_entry(pass, "db", clean_collection, arg, e);
 }
 
-struct users {
-    struct command_context *c;
-    const char *parent, *name;
-};
-
-// A plan that was applied or waits beside this one, and compares with what this one has read.
-static int check_user(int fd, const char *name, void *arg, struct err *e) {
-    const struct users *u = arg;
-    AUTO_PLAN struct plan *p = NULL;
-    const char *path = arena_printf(u->c->arena, "%s/%s/" WORKDIR_PLAN, u->parent, name);
-    (void)fd;
-    if (strcmp(name, u->name) == 0 || access(path, F_OK) != 0)
-        return 0;
-    int rc = plan_read_file(path, &p, e);
-    if (rc != 0)
-        return err_wrap(e, "whether migration %s uses these dumps is not known", name);
-    for (size_t i = 0; i < p->n_base; i++)
-        if (strcmp(p->base[i], u->name) == 0)
-            return err_set(e, ERR_USAGE,
-                           "migration %s has %s as its base and needs its dumps: clean %s "
-                           "first, or keep them",
-                           name, u->name, name);
-    return 0;
-}
-
 static int clean(struct command_context *c, int fd, struct removed *r, struct err *e) {
     struct journal_options o = {.program_version = MVIMIG_VERSION, .command = c->name};
     struct journal *j = NULL;
@@ -121,16 +97,14 @@ static int run(struct command_context *c, struct err *e) {
         rc = report_read(fd, c->arena, &r, e);
     if (rc == 0 && !r.finished)
         return err_set(e, ERR_USAGE, "%s is not finished: resume needs its dumps", r.name);
-    struct users u = {.c = c, .parent = arena_printf(c->arena, "%s/..", dir), .name = r.name};
-    if (rc == 0)
-        rc = each_entry(AT_FDCWD, u.parent, check_user, &u, e);
     if (rc == 0)
         rc = clean(c, fd, &removed, e);
     if (rc == 0)
-        out_result(c->out,
-                   "%s: %s dump file(s) removed, %s; journal, plan and manifests stay. Documents "
-                   "can no longer be verified against what was read\n",
-                   r.name, human_count(removed.files, n[0]), human_bytes(removed.bytes, n[1]));
+        out_result(
+            c->out,
+            "%s: %s dump file(s) removed, %s; journal, plan, manifests and what later passes "
+            "compare with stay. Documents can no longer be verified against what was read\n",
+            r.name, human_count(removed.files, n[0]), human_bytes(removed.bytes, n[1]));
     return rc;
 }
 

@@ -186,19 +186,6 @@ def test_clean(migration):
     assert migration.ask("select max(attempts) from step") == [(1,)]
 
 
-def test_clean_keeps_what_others_need(migration):
-    other = os.path.join(os.path.dirname(migration.work_dir), "other")
-    os.mkdir(other)
-    with open(os.path.join(migration.work_dir, "plan.yaml"), encoding="utf-8") as f:
-        plan = f.read()
-    assert "\nbase: []" in plan and "\nname: t\n" in plan
-    with open(os.path.join(other, "plan.yaml"), "w", encoding="utf-8") as f:
-        f.write(plan.replace("\nbase: []", "\nbase: [t]").replace("\nname: t\n", "\nname: other\n"))
-    refused = migration.mvimig.run("clean", migration.work_dir).expect(2)
-    assert "other" in refused.stderr and "base" in refused.stderr
-    assert glob.glob(migration.work_dir + "/pass-1/db/*/*.bson.zst")
-
-
 def test_audit_after_kills_and_failures(ends, mvimig):
     m = Migration(ends.fill(), mvimig)
     m.plan().ok()

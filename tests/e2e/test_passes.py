@@ -295,6 +295,25 @@ def test_documents_three_ways_by_their_bytes(first):
         + [("different", "kept")] * 3 + [("gone-at-source", "kept")])
 
 
+def test_clean_takes_nothing_that_a_later_pass_compares_with(first):
+    source, destination = first.ends.source, first.ends.destination
+    docs = [d["_id"] for d in documents_of(source, "DataSetFiles", 3)]
+    files = owned_files(source)
+    first.mvimig.run("clean", first.work_dir).ok()
+    source.db.DataSetFiles.update_one({"_id": docs[0]}, {"$set": {"pass": "source"}})
+    source.db.DataSetFiles.delete_one({"_id": docs[1]})
+    destination.db.DataSetFiles.update_one({"_id": docs[2]}, {"$set": {"pass": "destination"}})
+    write(source, files[0], "newer at the source")
+    os.unlink(os.path.join(source.data_dir, files[1]))
+    first.plan("--server", "--delete").ok()
+    first.apply().expect(4)
+    assert destination.db.DataSetFiles.find_one({"_id": docs[0]})["pass"] == "source"
+    assert destination.db.DataSetFiles.find_one({"_id": docs[1]}) is None
+    assert destination.db.DataSetFiles.find_one({"_id": docs[2]})["pass"] == "destination"
+    assert read(destination, files[0]) == b"newer at the source"
+    assert read(destination, files[1]) is None
+
+
 @pytest.mark.parametrize("moment", [
     "delete.intended:kill:1", "delete.deleted:kill:2", "delete.files-intended:kill:1",
     "delete.files-deleted:kill:1"])
