@@ -9,7 +9,7 @@ import pytest
 
 from support.run import ROOT, binary
 
-ROWS = {"plan": 3, "executor": 1, "files": 2}
+ROWS = {"plan": 3, "executor": 1, "files": 2, "journal": 3}
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -33,4 +33,4 @@ def test_unknown_row_is_named():
     done = subprocess.run([os.path.join(ROOT, "script/bench"), "nonesuch"], capture_output=True,
                           text=True, check=False)
     assert done.returncode == 1
-    assert "no row is named nonesuch; there are: documents executor files plan" in done.stderr
+    assert "no row is named nonesuch; there are: documents executor files journal plan" in done.stderr
