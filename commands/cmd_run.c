@@ -163,6 +163,9 @@ static int run(struct command_context *c, struct err *e) {
         char text[HUMAN_TEXT];
         uint64_t unfinished = 0;
         int rc = once(c, tried == RETRIES_OF_STEPS || c->options->max_duration > 0, &unfinished, e);
+        // To a pipe it is held back, and nothing follows for hours.
+        struct err ignored = {0}; // whoever read the log is gone; the migration goes on
+        out_finish(c->out, &ignored);
         if (tries_again(c, rc, unfinished, tried)) {
             out_log(c->out, OUT_WARNING, NULL, "%s; trying again in %s",
                     e->text[0] != 0 ? e->text : reason(rc), human_duration(wait * 1000000, text));

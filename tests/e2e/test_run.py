@@ -28,6 +28,9 @@ def migration(ends, mvimig):
 def test_plans_applies_verifies_and_idles(migration):
     running = migration.mvimig.start(*arguments(migration))
     assert "idle: done" in idle(running)
+    # All of the summaries, not what fills a block.
+    told = running.stdout_so_far()
+    assert told.endswith("0 differ\n"), told[-300:]
     status = migration.mvimig.run("status", migration.work_dir, "--json").ok().json()
     assert (status["state"], status["held"]) == ("finished", False)
     migration.assert_arrived()

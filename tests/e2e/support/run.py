@@ -75,6 +75,9 @@ class Running:
         self.signal(signal.SIGKILL)
         return self.wait()
 
+    def stdout_so_far(self):
+        return os.pread(self._out.fileno(), 1 << 24, 0).decode(errors="replace")
+
     def ended(self):
         return self.process.poll() is not None
 
