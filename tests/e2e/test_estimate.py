@@ -7,6 +7,8 @@ import pytest
 
 from support import oracle
 from support.migration import Migration
+from support.run import ROOT
+from support.schema import faults
 
 DAY = 86_400
 
@@ -16,8 +18,17 @@ def first(ends, mvimig):
     return Migration(ends.fill(), mvimig)
 
 
+def told(done):
+    """The summary, as it is published."""
+    with open(os.path.join(ROOT, "docs", "plan-summary.schema.json"), encoding="utf-8") as f:
+        schema = json.load(f)
+    summary = json.loads(done.stdout)
+    assert faults(summary, schema) == []
+    return summary
+
+
 def still(migration, *options):
-    return json.loads(migration.plan("--server", "--json", *options).ok().stdout)
+    return told(migration.plan("--server", "--json", *options).ok())
 
 
 def some_file(end):
@@ -55,8 +66,7 @@ def test_before_and_behind_a_pass(first, ends):
     new = path + ".new"
     with open(new, "wb") as f:
         f.write(b"12345")
-    behind = json.loads(
-        first.plan("--server", "--json", "--detailed-exitcode").expect(2).stdout)
+    behind = told(first.plan("--server", "--json", "--detailed-exitcode").expect(2))
     files, documents = behind["still"]["files"], behind["still"]["documents"]
     assert behind["pass"] == 2
     assert files["toSend"] == 2
@@ -69,9 +79,9 @@ def test_before_and_behind_a_pass(first, ends):
 
 
 def test_not_compared(first):
-    told = still(first, "--no-predict")["still"]
-    assert not told["files"]["compared"] and not told["documents"]["compared"]
-    assert told["files"]["toSend"] == told["files"]["selected"]
+    work = still(first, "--no-predict")["still"]
+    assert not work["files"]["compared"] and not work["documents"]["compared"]
+    assert work["files"]["toSend"] == work["files"]["selected"]
     text = first.plan("--server", "--no-predict").ok().stdout
     assert "not compared with the destination" in text
 

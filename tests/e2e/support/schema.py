@@ -3,7 +3,8 @@
 known here fails, so that none is passed over."""
 import re
 
-TYPES = {"object": dict, "array": list, "string": str, "null": type(None)}
+TYPES = {"object": dict, "array": list, "string": str, "null": type(None), "boolean": bool,
+         "number": (int, float)}
 KNOWN = {"$schema", "$defs", "$ref", "title", "description", "type", "required", "properties",
          "additionalProperties", "items", "const", "enum", "pattern", "minimum"}
 
