@@ -38,13 +38,25 @@ v_sweep() {
         esac
         [ -d "$x" ] && [ ! -L "$x" ] && [ "$x" != "$S" ] || continue
         if [ -n "$Y" ]; then
-            (flock -n 8 && rm -rf "$x") 8<>"$x/lock"
+            # Another name first: who makes it just now sees by that that it is gone.
+            y=$(printf %s "$x$N" | sha256sum)
+            y=$R/.mvimig-staging-${y%"${y#????????????????????????????????}"}
+            (flock -n 8 && mv -T "$x" "$y" && rm -rf "$y") 8<>"$x/lock"
         else
             find "$x" -maxdepth 0 -mmin +2880 -exec rm -rf {} +
         fi
     done 2>/dev/null
 }
 
+# The staging folder. Until it is locked another session may take it for a dead one's and take it
+# away: then it has to be made again. Where it cannot be locked at all, nobody does.
+v_make() {
+    (umask 077 && mkdir "$S" && : >"$S/lock" && : >"$S/probe") || return
+    command -v flock >/dev/null || return 0
+    command exec 9<>"$S/lock" || return
+    if flock -n 9; then Y=y; else sleep 1; fi
+    [ -e "$S/probe" ] || { Y=; return 1; }
+} 2>/dev/null
 v_start() {
     for x in tar find sha256sum stat mv ln dd chmod touch readlink sync sleep mkdir rm rmdir; do
         command -v "$x" >/dev/null || B="$B $x"
@@ -54,11 +66,10 @@ v_start() {
     R=${PWD%/}
     [ -n "$N" ] || { say ready "$(id -u)" "$(stat -c %.9Y .)"; return; }
     S=$R/$N
-    (umask 077 && mkdir "$S" && : >"$S/lock" && : >"$S/probe") 2>/dev/null ||
-        { say fail "no folder can be made in it; give the user there the right to write"; return; }
     trap v_end EXIT
     trap 'exit 1' HUP INT TERM PIPE
-    command -v flock >/dev/null && exec 9<>"$S/lock" && flock -n 9 && Y=y
+    v_make || v_make || v_make ||
+        { say fail "no folder can be made in it; give the user there the right to write"; return; }
     sync -f "$S" 2>/dev/null && T="sync -f $N"
     v_sweep
     say ready "$(id -u)"

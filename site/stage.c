@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -62,12 +63,28 @@ void stage_times(int64_t mtime_ns, struct timespec out[2]) {
 
 // --- the dead
 
-// One that is just being made may be taken for a dead one: whoever makes it notices.
+static bool is_named(int rootfd, const char *name, int dir) {
+    struct stat named, held;
+    return fstatat(rootfd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && fstat(dir, &held) == 0 &&
+           named.st_dev == held.st_dev && named.st_ino == held.st_ino;
+}
+
+// One that is just being made may be taken for a dead one. It gets another name before anything in
+// it is removed: whoever makes it sees by that that it is gone, and never has a new lock in a
+// folder that is being emptied.
 static void sweep_one(int rootfd, const char *name) {
+    uint8_t nonce[PROTOCOL_NONCE];
+    char dead[STAGE_NAME_MAX];
     AUTO_CLOSE int dir = openat(rootfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     AUTO_CLOSE int lock = dir < 0 ? -1 : openat(dir, LOCK, LOCK_FLAGS, 0600);
-    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0) {
-        path_remove_tree(rootfd, name);
+    (void)FAULT("stage-sweep");
+    if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0 || !is_named(rootfd, name, dir) ||
+        getrandom(nonce, sizeof nonce, 0) != sizeof nonce) {
+        return;
+    }
+    stage_name(nonce, dead);
+    if (renameat(rootfd, name, rootfd, dead) == 0) {
+        path_remove_tree(rootfd, dead);
     }
 }
 
@@ -166,10 +183,11 @@ static void remove_all(struct stage *s) {
 // Between the folder's making and its lock another session may take it for a dead one's and remove
 // it. -1 with errno; EAGAIN: that happened, make it again.
 static int make_once(struct stage *s) {
-    struct stat lock, named;
+    struct stat lock;
     if (mkdirat(s->rootfd, s->name, 0700) != 0 && errno != EEXIST) {
         return -1;
     }
+    (void)FAULT("stage-lock");
     s->fd = openat(s->rootfd, s->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     s->lock = s->fd < 0 ? -1 : openat(s->fd, LOCK, LOCK_FLAGS, 0600);
     if (s->lock < 0 || (flock(s->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)) {
@@ -177,8 +195,8 @@ static int make_once(struct stage *s) {
         return -1;
     }
     // Where there are no locks, nobody sweeps.
-    bool gone = fstat(s->lock, &lock) != 0 || lock.st_nlink == 0 ||
-                fstatat(s->rootfd, s->name, &named, AT_SYMLINK_NOFOLLOW) != 0;
+    bool gone =
+        fstat(s->lock, &lock) != 0 || lock.st_nlink == 0 || !is_named(s->rootfd, s->name, s->fd);
     errno = gone ? EAGAIN : errno;
     return gone ? -1 : 0;
 }

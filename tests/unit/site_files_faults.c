@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/clock.h"
+#include "site/stage.h"
 #include "tests/unit/site_files_support.h"
 
 static const char *self; // this program
@@ -57,17 +59,21 @@ static int child_send(const char *dir) {
     return p.batches > 0 && rc != 0 ? 98 : -rc;
 }
 
-static int run_child(struct place *p, const char *fault) {
+static int run_child_to(struct place *p, const char *what, const char *fault) {
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
         setenv("MVIMIG_FAULT", fault, 1);
-        execl(self, self, "--send", p->dir, (char *)NULL);
+        execl(self, self, what, p->dir, (char *)NULL);
         _exit(97);
     }
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return status;
+}
+
+static int run_child(struct place *p, const char *fault) {
+    return run_child_to(p, "--send", fault);
 }
 
 static const char *const points[] = {"stage-make",           "stage-write",        "stage-fsync",
@@ -380,6 +386,64 @@ static void test_the_dead_are_swept_the_living_are_not(void **state) {
     assert_false(is_there(p->destination, alive));
 }
 
+// A session that begins while others sweep has its folder from its opening to its end.
+struct opener {
+    int rootfd, after_ms;
+    unsigned number, lost;
+};
+
+static void *open_and_look(void *arg) {
+    struct opener *o = arg;
+    struct stage s = STAGE_INIT;
+    struct err e = {0};
+    struct stat named, held;
+    uint8_t nonce[PROTOCOL_NONCE] = {(uint8_t)o->number};
+    char lock[STAGE_NAME_MAX + 8];
+    clock_sleep_ms(o->after_ms);
+    bool lost = stage_open(&s, o->rootfd, nonce, &e) != 0;
+    snprintf(lock, sizeof lock, "%s/lock", s.name);
+    for (int looks = 0; looks < 15 && !lost; looks++) {
+        lost = fstatat(o->rootfd, lock, &named, 0) != 0 || fstat(s.lock, &held) != 0 ||
+               named.st_ino != held.st_ino;
+        clock_sleep_ms(10);
+    }
+    o->lost = lost;
+    stage_close(&s);
+    return NULL;
+}
+
+static int child_open(const char *dir) {
+    static const int after_ms[] = {0, 5, 30};
+    struct opener o[3];
+    pthread_t threads[3];
+    char path[128];
+    snprintf(path, sizeof path, "%s/destination", dir);
+    int rootfd = open(path, O_RDONLY | O_DIRECTORY);
+    unsigned lost = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        o[i] = (struct opener){.rootfd = rootfd, .after_ms = after_ms[i], .number = i};
+        if (pthread_create(&threads[i], NULL, open_and_look, &o[i]) != 0) {
+            return 2;
+        }
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+        lost += o[i].lost;
+    }
+    close(rootfd);
+    return lost > 0 ? 1 : 0;
+}
+
+// The first folder stands unlocked for 60 ms, so that the second session sweeps it; the third has
+// opened that folder's lock by then, and gets it when the first has made another of the same name.
+static void test_nobody_s_folder_is_swept_while_it_is_made(void **state) {
+    struct place *p = *state;
+    int status = run_child_to(p, "--open", "stage-lock:sleep=60:1,stage-sweep:sleep=50");
+    assert_int_equal(status, 0);
+    send_all(p); // sweeps what two that swept the same may have left
+    assert_int_equal(count_own(p), 0);
+}
+
 static void *send_beside(void *arg) {
     struct place *p = arg;
     struct files_counts counts;
@@ -427,10 +491,14 @@ int main(int argc, char **argv) {
         PLACED(test_unreadable),
         PLACED(test_protected_directories),
         PLACED(test_the_dead_are_swept_the_living_are_not),
+        PLACED(test_nobody_s_folder_is_swept_while_it_is_made),
         PLACED(test_streams_side_by_side),
     };
     if (argc == 3 && strcmp(argv[1], "--send") == 0) {
         return child_send(argv[2]);
+    }
+    if (argc == 3 && strcmp(argv[1], "--open") == 0) {
+        return child_open(argv[2]);
     }
     self = argv[0];
     return cmocka_run_group_tests(tests, NULL, NULL);
