@@ -17,6 +17,7 @@
 #include "commands/estimate.h"
 #include "commands/migration_dir.h"
 #include "commands/plan_file.h"
+#include "commands/scope_options.h"
 #include "compiler/compile.h"
 #include "plans/params.h"
 #include "scan/scan.h"
@@ -34,51 +35,6 @@ struct planning {
     FILE *report;
     int64_t shown_ns;
 };
-
-static int set_with(struct scope *s, const struct scope_list *with, struct err *e) {
-    for (size_t i = 0; i < with->n; i++) {
-        char *list = must_strdup(with->items[i]), *save = NULL;
-        for (char *w = strtok_r(list, ",", &save); w != NULL; w = strtok_r(NULL, ",", &save)) {
-            if (strcmp(w, "accounts") == 0)
-                s->with_accounts = true;
-            else if (strcmp(w, "transient") == 0)
-                s->with_transient = true;
-            else
-                err_set(e, ERR_USAGE, "--with takes accounts and transient");
-        }
-        free(list);
-    }
-    return e->code;
-}
-
-static int scope_from_options(const struct options *o, struct scope *s, struct err *e) {
-    s->server = o->server;
-    s->users = o->users;
-    s->projects = o->projects;
-    s->excludes = o->excludes;
-    s->files_only = o->files_only;
-    s->no_follow = o->no_follow;
-    s->on_conflict = -1;
-    if (o->server && (o->users.n > 0 || o->projects.n > 0))
-        return err_set(e, ERR_USAGE, "--server takes everything; leave out --users and --projects");
-    if (!o->server && o->users.n == 0 && o->projects.n == 0)
-        return err_set(e, ERR_USAGE,
-                       "nothing says what to move: give --server, --users A,B or --projects P,Q");
-    for (int i = 0; o->on_conflict != NULL && i < 3; i++)
-        if (strcmp(o->on_conflict, conflict_policy_names[i]) == 0)
-            s->on_conflict = i;
-    if (o->on_conflict != NULL && s->on_conflict < 0)
-        return err_set(e, ERR_USAGE, "--on-conflict takes keep, replace or fail");
-    if (o->delete &&o->files_only)
-        return err_set(e, ERR_USAGE,
-                       "--delete and --files-only do not go together: documents go before the "
-                       "files that they name");
-    const char *max = o->max_delete;
-    if (max != NULL &&
-        (!o->delete || max[0] == 0 || strlen(max) > 18 || strspn(max, "0123456789") != strlen(max)))
-        return err_set(e, ERR_USAGE, "--max-delete takes a number, and goes with --delete");
-    return set_with(s, &o->with, e);
-}
 
 // A name that says what is moved: "server", "users-alice-bob", "projects-line3".
 static const char *default_name(struct arena *a, const struct scope *s) {

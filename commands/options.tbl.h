@@ -7,26 +7,27 @@
 // fails when they disagree.
 OPTION("config", 'c', TEXT, config, "FILE",
        C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
-           C_AUDIT | C_CLEAN | C_RUN | C_DEPLOY | C_COLLISIONS | C_CHECK,
+           C_AUDIT | C_CLEAN | C_RUN | C_DEPLOY | C_COLLISIONS | C_CHECK | C_DUMP,
        "network configuration of both ends (default: $MVI_MIG_CONFIG)")
 OPTION("plan-config", 0, LIST, plan_configs, "FILE", C_COLLISIONS,
        "network configuration of a plan; once for each, in their order")
-OPTION("server", 0, FLAG, server, NULL, C_PLAN | C_RUN | C_DEPLOY, "scope: the whole server")
-OPTION("users", 0, LIST, users, "A,B", C_PLAN | C_RUN | C_DEPLOY,
+OPTION("server", 0, FLAG, server, NULL, C_PLAN | C_RUN | C_DEPLOY | C_DUMP,
+       "scope: the whole server")
+OPTION("users", 0, LIST, users, "A,B", C_PLAN | C_RUN | C_DEPLOY | C_DUMP,
        "scope: these users, by name or /pattern/; may be repeated")
-OPTION("projects", 0, LIST, projects, "P,Q", C_PLAN | C_RUN | C_DEPLOY,
+OPTION("projects", 0, LIST, projects, "P,Q", C_PLAN | C_RUN | C_DEPLOY | C_DUMP,
        "scope: these project groups, by ID, name or /pattern/; may be repeated")
 OPTION("name", 0, TEXT, name, "NAME", C_PLAN | C_RUN,
        "name of the migration (default: from the scope)")
-OPTION("output", 'o', TEXT, output, "FILE", C_PLAN | C_DEPLOY,
-       "write the plan there and the summary to standard output")
+OPTION("output", 'o', TEXT, output, "FILE", C_PLAN | C_DEPLOY | C_DUMP,
+       "write the plan there and the summary to standard output, or, for dump, the backup")
 OPTION("files-only", 0, FLAG, files_only, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "leave the database for a later plan")
-OPTION("with", 0, LIST, with, "CLASS", C_PLAN | C_RUN | C_DEPLOY,
+OPTION("with", 0, LIST, with, "CLASS", C_PLAN | C_RUN | C_DEPLOY | C_DUMP,
        "take along what is left out by default: accounts, transient")
 OPTION("exclude", 0, LIST, excludes, "PATTERN", C_PLAN | C_RUN | C_DEPLOY,
        "leave out files whose path below the data directory matches (PCRE2)")
-OPTION("no-follow", 0, FLAG, no_follow, NULL, C_PLAN | C_RUN | C_DEPLOY,
+OPTION("no-follow", 0, FLAG, no_follow, NULL, C_PLAN | C_RUN | C_DEPLOY | C_DUMP,
        "do not take along what the scope refers to outside of it")
 OPTION("no-predict", 0, FLAG, no_predict, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "do not compare with the destination; all counts as still to move then")
@@ -37,7 +38,7 @@ OPTION("delete", 0, FLAG, delete, NULL, C_PLAN | C_RUN | C_DEPLOY,
 OPTION("max-delete", 0, TEXT, max_delete, "N", C_PLAN | C_RUN | C_DEPLOY,
        "delete nothing of a collection, or no files, when it would be more than N")
 OPTION("schema", 0, TEXT, schema, "FILE",
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW | C_RUN | C_COLLISIONS | C_CHECK,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW | C_RUN | C_COLLISIONS | C_CHECK | C_DUMP,
        "another schema than the built-in one")
 OPTION("report", 0, TEXT, report, "FILE", C_PLAN,
        "write every finding of the scan there, a line of JSON each")
@@ -71,7 +72,7 @@ OPTION("work-dir", 0, TEXT, work_dir, "DIR",
            C_AUDIT | C_CLEAN | C_RUN | C_CHECK,
        "folder of journal and dumps (default: logs/migrations/NAME in the source's data)")
 OPTION("insecure", 0, FLAG, insecure, NULL,
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_COLLISIONS | C_CHECK,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_COLLISIONS | C_CHECK | C_DUMP,
        "do not check the certificate of the cluster's API; told in log and journal")
 OPTION("graph", 0, FLAG, graph, NULL, C_SHOW, "the steps and what they wait for, as DOT")
 OPTION("diff", 0, TEXT, diff, "OTHER", C_SHOW, "what OTHER has that PLAN has not, and back")
@@ -81,13 +82,15 @@ OPTION("detailed-exitcode", 0, FLAG, detailed_exitcode, NULL, C_PLAN,
        "end with 0 when there is nothing to move, 2 when there is, 1 for bad usage")
 OPTION("json", 0, FLAG, json, NULL,
        C_PLAN | C_DEPLOY | C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION | C_COLLISIONS |
-           C_CHECK,
+           C_CHECK | C_DUMP,
        "results as JSON, for scripts")
 OPTION("log-format", 0, TEXT, log_format, "text|json",
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_UNLOCK | C_CLEAN | C_AUDIT,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_UNLOCK | C_CLEAN | C_AUDIT |
+           C_DUMP,
        "form of the log on standard error")
 OPTION("log-level", 0, TEXT, log_level, "LEVEL",
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_UNLOCK | C_CLEAN | C_AUDIT,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_UNLOCK | C_CLEAN | C_AUDIT |
+           C_DUMP,
        "debug, info, warning or error (default: info)")
 OPTION("then", 0, TEXT, then, "idle|exit", C_RUN | C_DEPLOY,
        "what to do at the end (default: idle)")

@@ -106,6 +106,9 @@ int mongo_indexes(struct mongo *m, const char *collection,
                   int (*each)(void *arg, const bson_t *spec), void *arg, struct err *e);
 int mongo_collections(struct mongo *m, int (*each)(void *arg, const char *name), void *arg,
                       struct err *e);
+// What mongodump keeps of a collection in COLLECTION.metadata.json (options, indexes, UUID), as
+// canonical extended JSON, appended. ERR_NOTFOUND when it is not there.
+int mongo_metadata(struct mongo *m, const char *collection, struct buf *json, struct err *e);
 // A {FIELD: 1} index (alone or as the first key) to be used as a hint; false when there is none.
 // Indexes that do not hold every document with a value there (partial, sparse, hidden) or compare
 // in another way (collation, text, hashed) do not count. `hint` is initialised by the callee.
