@@ -11,6 +11,9 @@
 #include "site/reach.h"
 
 #define CLOCK_NOTE_S 60
+// Of MongoDB 4.2 and 6.0: what mvimig is tested with lies between.
+#define WIRE_TESTED_FIRST 8
+#define WIRE_TESTED_LAST 17
 
 static void check_rights(struct check *k, const char *end, struct mongo *m, bool write) {
     char missing[200];
@@ -51,8 +54,14 @@ static void check_server(struct check *k, const char *end, struct mongo_end *db,
     const struct mongo_server *s = mongo_end_server(db);
     struct err e = {0};
     uint64_t free = 0;
-    check_tell(k, end, "mongodb", CHECK_OK, "%s at %s/%s%s", s->version, s->host,
-               mongo_end_database(db), s->replica_set ? ", member of a replica set" : "");
+    check_tell(k, end, "mongodb", CHECK_OK, "%s (wire version %d) at %s/%s%s", s->version,
+               s->wire_version, s->host, mongo_end_database(db),
+               s->replica_set ? ", member of a replica set" : "");
+    if (s->wire_version < WIRE_TESTED_FIRST || s->wire_version > WIRE_TESTED_LAST)
+        check_tell(k, end, "mongodb", CHECK_NOTE,
+                   "mvimig is tested with MongoDB 4.2 to 6.0 (wire versions %d to %d), not with "
+                   "this version; make a trial migration first",
+                   WIRE_TESTED_FIRST, WIRE_TESTED_LAST);
     if (mongo_session(db, &m, &e) != 0) {
         check_bad(k, end, "mongodb", &e);
         return;

@@ -10,8 +10,6 @@
 #include "site/mongo_counters.h"
 #include "site/mongo_private.h"
 
-#define OLDEST_WIRE_VERSION 6 // MongoDB 3.6
-
 // A document of 16 MiB passes through several buffers of the driver and of ours. From this size on
 // each is mapped for itself and goes back at once; else they stay in the heap, worker by worker.
 #define MAP_FROM (4 * 1024 * 1024)
@@ -95,12 +93,6 @@ static int read_hello(struct mongo *m, struct err *e) {
     s->max_message = number(hello, "maxMessageSizeBytes", 48000000);
     s->max_batch = number(hello, "maxWriteBatchSize", 1000);
     mongoc_server_description_destroy(sd);
-    if (s->wire_version < OLDEST_WIRE_VERSION) {
-        return err_set(e, ERR_FAILED,
-                       "%s mongodb at %s: the server is older than MongoDB 3.6 (wire version %d): "
-                       "move its data by its own mongodump",
-                       m->end->label, m->end->place, s->wire_version);
-    }
     return 0;
 }
 

@@ -107,12 +107,32 @@ static int fail_login(const struct mongo_end *end, const char *text, struct err 
     return e->code;
 }
 
-static int fail_selection(const struct mongo_end *end, const bson_error_t *be, struct err *e) {
-    if (be->code == MONGOC_ERROR_PROTOCOL_BAD_WIRE_VERSION) {
-        say(end, ERR_FAILED, "this server's version is not supported", be->message, e);
-        return err_append(e, "; MongoDB 3.6 or newer is needed: move an older one's data by its "
-                             "own mongodump");
+// The driver names both numbers: what the server has and what the driver knows.
+static int fail_version(const struct mongo_end *end, const char *text, struct err *e) {
+    if (has(text, "only supports up to")) {
+        say(end, ERR_FAILED, "this server is too new for the MongoDB library here", text, e);
+        return err_append(e,
+                          "; the library is libmongoc %s: take an mvimig built with a newer one "
+                          "(`mvimig version` tells which)",
+                          mongoc_get_version());
     }
+    say(end, ERR_FAILED, "this server is older than MongoDB 3.6", text, e);
+    return err_append(e,
+                      "; bring its data by an archive of its own tools: mongodump --db %s "
+                      "--archive=FILE on that server, mongorestore --archive=FILE into a MongoDB "
+                      "of 3.6 or newer, which then takes its place in the configuration",
+                      end->database);
+}
+
+// Domain and code differ between "the first server met" and "none of those known will do".
+static bool is_version(const bson_error_t *be) {
+    return (be->domain == MONGOC_ERROR_PROTOCOL &&
+            be->code == MONGOC_ERROR_PROTOCOL_BAD_WIRE_VERSION) ||
+           (be->domain == MONGOC_ERROR_SERVER_SELECTION &&
+            be->code == MONGOC_ERROR_SERVER_SELECTION_BAD_WIRE_VERSION);
+}
+
+static int fail_selection(const struct mongo_end *end, const bson_error_t *be, struct err *e) {
     say(end, ERR_UNREACHABLE, NULL, "cannot be reached", e);
     mongo_probe_unreachable(end, be->message, e);
     return e->code;
@@ -130,6 +150,9 @@ int mongo_fail(const struct mongo_end *end, const bson_error_t *be, const bson_t
     int code = reply_code(reply);
     if (be->domain == MONGOC_ERROR_CLIENT && be->code == MONGOC_ERROR_CLIENT_AUTHENTICATE) {
         return fail_login(end, be->message, e);
+    }
+    if (is_version(be)) {
+        return fail_version(end, be->message, e);
     }
     if (be->domain == MONGOC_ERROR_SERVER_SELECTION) {
         return fail_selection(end, be, e);

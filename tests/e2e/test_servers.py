@@ -11,6 +11,7 @@ import pymongo
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 
+from support.fake_server import FakeServer
 from support.servers import Mongod, ServerError, User
 
 VERSIONS = {"4.2": "4.2.6", "6.0": "6.0.5"}
@@ -102,3 +103,28 @@ def _alive(pid):
             return f.read().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+# Servers of another age
+
+@pytest.mark.parametrize("wire,says", [
+    ((0, 2), "older than MongoDB 3.6"), ((0, 5), "mongodump --db"),
+    ((30, 32), "take an mvimig built with a newer one"),
+], ids=["2.6", "3.4", "future"])
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_a_server_that_the_driver_does_not_speak_to(ends, mvimig, wire, says, side):
+    """It is told at once: a version does not pass, so nothing is tried again."""
+    with FakeServer(minWireVersion=wire[0], maxWireVersion=wire[1]) as server:
+        config = ends.write_config(**{side: {"mongoUri": f"mongodb://127.0.0.1:{server.port}/"}})
+        plan = mvimig.run("plan", "-c", config, "--server", "-o", ends.path("p.yaml")).expect(1)
+        assert says in plan.stderr and f"{side} mongodb at" in plan.stderr, plan.stderr
+        asked = len(server.commands)
+        told = mvimig.run("check", "-c", config).expect(1).stdout
+        assert any(line.startswith(f"BAD   {side}") and says in line
+                   for line in told.splitlines()), told
+        assert asked <= 3 and len(server.commands) <= 2 * asked, server.commands
+
+
+def test_wire_versions_are_told(ends, mvimig):
+    told = mvimig.run("check", "-c", ends.write_config()).ok().stdout
+    assert "4.2.6 (wire version 8) at" in told and "6.0.5 (wire version 17) at" in told, told
