@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // mvimig status: how far a migration is, from its journal, also while it runs.
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "base/stop.h"
 #include "commands/command.h"
 #include "commands/ends.h"
 #include "commands/migration_dir.h"
+#include "commands/screen.h"
 #include "commands/status.h"
 
 #define WATCH_MS 1000
@@ -20,42 +18,70 @@ struct page {
     bool redraw;
 };
 
-static int columns(void) {
-    struct winsize w = {0};
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+static void draw(const struct page *p, const struct report *r) {
+    AUTO_BUF struct buf text = BUF_INIT(1 << 26);
+    int columns, rows;
+    screen_size(&columns, &rows);
+    status_page(r, p->dir, columns, rows, &text);
+    screen_draw(p->c->out, buf_str(&text), columns);
+}
+
+static void print(const struct page *p, const struct report *r) {
+    AUTO_BUF struct buf text = BUF_INIT(1 << 26);
+    if (p->c->options->json)
+        status_json(r, &text);
+    else if (p->c->options->watch && !p->redraw)
+        status_line(r, &text);
+    else
+        status_text(r, p->dir, &text);
+    out_result_text(p->c->out, buf_str(&text));
 }
 
 // Shows it once; *held: a run goes on.
-static int show(const struct page *p, bool *held, struct err *e) {
+static int show(const struct page *p, bool on_screen, bool *held, struct err *e) {
     AUTO_ARENA struct arena *a = arena_new();
-    AUTO_BUF struct buf text = BUF_INIT(1 << 26);
     struct report r = {0};
     struct err late;
     int rc = report_read(p->fd, a, &r, e);
     if (rc != 0)
         return rc;
     *held = r.held;
-    if (p->c->options->json)
-        status_json(&r, &text);
-    else if (p->c->options->watch && !p->redraw)
-        status_line(&r, &text);
+    if (on_screen)
+        draw(p, &r);
     else
-        status_text(&r, p->dir, p->redraw ? columns() : 0, &text);
-    if (p->redraw)
-        out_raw(p->c->out, "\033[H\033[2J", 7);
-    out_result_text(p->c->out, buf_str(&text));
+        print(p, &r);
     return out_finish(p->c->out, &late) != 0 ? late.code : 0;
 }
 
-static int watch(const struct page *p, struct err *e) {
+// A line now and then, for logs and pipes.
+static int watch_lines(const struct page *p, struct err *e) {
     bool held = true;
     int rc = 0;
     while (rc == 0 && held && !stop_asked()) {
-        rc = show(p, &held, e);
+        rc = show(p, false, &held, e);
         if (rc == 0 && held)
-            clock_sleep_ms(p->redraw ? WATCH_MS : WATCH_LINE_MS);
+            clock_sleep_ms(WATCH_LINE_MS);
     }
-    return rc; // to leave a watch by ^C is no failure
+    return rc;
+}
+
+// The last picture is printed whole, and stays where the screen before it comes back.
+static int watch_screen(const struct page *p, struct err *e) {
+    bool held = true;
+    int rc = 0;
+    screen_begin(p->c->out);
+    while (rc == 0 && held && !stop_asked()) {
+        rc = show(p, true, &held, e);
+        if (rc == 0 && held)
+            screen_wait_ms(WATCH_MS);
+    }
+    screen_end(p->c->out);
+    return rc == 0 ? show(p, false, &held, e) : rc;
+}
+
+// To leave a watch by Ctrl-C is no failure.
+static int watch(const struct page *p, struct err *e) {
+    return p->redraw ? watch_screen(p, e) : watch_lines(p, e);
 }
 
 static int run(struct command_context *c, struct err *e) {
@@ -74,9 +100,8 @@ static int run(struct command_context *c, struct err *e) {
     struct page p = {.c = c,
                      .dir = dir,
                      .fd = fd,
-                     .redraw =
-                         c->options->watch && !c->options->json && isatty(STDOUT_FILENO) == 1};
-    return c->options->watch ? watch(&p, e) : show(&p, &held, e);
+                     .redraw = c->options->watch && !c->options->json && screen_usable()};
+    return c->options->watch ? watch(&p, e) : show(&p, false, &held, e);
 }
 
 const struct command command_status = {

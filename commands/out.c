@@ -48,7 +48,7 @@ int out_set_format(struct out *o, const char *format, struct err *e) {
 }
 
 // Redacted first, escaped line by line after: an escape must not hide a secret from the redactor.
-static void clean(struct out *o, const char *text, struct buf *to) {
+void out_clean(struct out *o, const char *text, struct buf *to) {
     AUTO_BUF struct buf red = BUF_INIT(OUT_MAX);
     redact_apply(o->redact, text, &red);
     const char *p = buf_str(&red);
@@ -65,7 +65,7 @@ static void clean(struct out *o, const char *text, struct buf *to) {
 
 void out_result_text(struct out *o, const char *text) {
     AUTO_BUF struct buf shown = BUF_INIT(OUT_MAX);
-    clean(o, text, &shown);
+    out_clean(o, text, &shown);
     out_raw(o, buf_str(&shown), shown.len);
 }
 
@@ -161,7 +161,7 @@ void out_log(struct out *o, enum out_level level, const char *step, const char *
     va_start(ap, fmt);
     buf_vprintf(&text, fmt, ap);
     va_end(ap);
-    clean(o, buf_str(&text), &shown);
+    out_clean(o, buf_str(&text), &shown);
     pthread_mutex_lock(&o->lock);
     erase_line(o);
     if (o->json_log)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/secret.h"
 
@@ -32,6 +33,8 @@ int out_set_format(struct out *o, const char *format, struct err *e);
 // A result, on standard output; newlines stay, all else is made printable.
 void out_result(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void out_result_text(struct out *o, const char *text);
+// What out_result_text would print: redacted, and printable but for newlines.
+void out_clean(struct out *o, const char *text, struct buf *to);
 // A result as JSON, indented or as one line of NDJSON; `value` is given away. Its strings are as
 // they are, less secrets: JSON's own escapes make them printable.
 void out_json(struct out *o, json_t *value, bool on_one_line);

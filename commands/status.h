@@ -10,8 +10,12 @@
 
 // One word or two: "running", "finished", "stopped", "stale", "silent", "not started".
 const char *status_word(const struct report *r);
-// A page of text; `width` of the terminal in columns, 0: as wide as it gets.
-void status_text(const struct report *r, const char *dir, int width, struct buf *out);
+// A page of text, as wide and as long as it gets.
+void status_text(const struct report *r, const char *dir, struct buf *out);
+// The same for a screen: columns and names are shortened to `width`, and of its lines the least
+// needed are left out where there are more than `rows`. A long line may still be wider: screen.h
+// cuts it.
+void status_page(const struct report *r, const char *dir, int width, int rows, struct buf *out);
 // One line, for logs.
 void status_line(const struct report *r, struct buf *out);
 // One JSON object, with a newline.
