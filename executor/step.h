@@ -74,6 +74,8 @@ int step_verify_db(struct step_verify *v, struct mongo **out, struct err *e);
 #define STEP_PRODUCT_MAX 600
 void step_product_path(const struct plan *p, const struct plan_step *s, char out[STEP_PRODUCT_MAX]);
 
+// Adds the counts; the digest stays.
+void step_result_add(struct step_result *sum, const struct step_result *r);
 // Adds to what this attempt has handled, batches of earlier attempts included; one thread at a
 // time.
 void step_progress(struct step_run *s, uint64_t items, uint64_t bytes);

@@ -16,16 +16,6 @@ static void fixups_cleanup(struct fixups **f) {
     fixups_free(*f);
 }
 
-static void add_result(struct step_result *sum, const struct step_result *r) {
-    sum->documents += r->documents;
-    sum->bytes += r->bytes;
-    sum->sent += r->sent;
-    sum->sent_bytes += r->sent_bytes;
-    sum->present += r->present;
-    sum->conflicts += r->conflicts;
-    sum->rejected += r->rejected;
-}
-
 static int keep_done(void *arg, const struct batch_record *b) {
     struct restore_done *done = arg;
     if (done->n == done->cap) {
@@ -40,7 +30,7 @@ static int load_done(struct step_run *s, struct restore_done *done, struct err *
     int rc = journal_batches(s->run->journal, s->step, keep_done, done, e);
     for (size_t i = 0; rc == 0 && i < done->n; i++) {
         const struct batch_record *b = &done->items[i];
-        add_result(&s->result, &b->result);
+        step_result_add(&s->result, &b->result);
         step_progress(s, b->result.documents + b->result.rejected, b->end - b->position);
     }
     return rc;

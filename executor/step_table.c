@@ -38,6 +38,17 @@ void step_product_path(const struct plan *p, const struct plan_step *s,
     snprintf(out, STEP_PRODUCT_MAX, "pass-%d/files/%s-%.8s.manifest", p->pass, label, s->hash_text);
 }
 
+void step_result_add(struct step_result *sum, const struct step_result *r) {
+    sum->files += r->files;
+    sum->documents += r->documents;
+    sum->bytes += r->bytes;
+    sum->sent += r->sent;
+    sum->sent_bytes += r->sent_bytes;
+    sum->present += r->present;
+    sum->conflicts += r->conflicts;
+    sum->rejected += r->rejected;
+}
+
 static uint64_t beyond(uint64_t counted, uint64_t *told) {
     uint64_t more = counted > *told ? counted - *told : 0;
     *told += more;

@@ -132,17 +132,6 @@ static enum decision decide(struct walk *w, size_t i) {
     return lost ? DECIDE_RUN_AGAIN : DECIDE_RUN;
 }
 
-static void add_totals(struct step_result *sum, const struct step_result *r) {
-    sum->files += r->files;
-    sum->documents += r->documents;
-    sum->bytes += r->bytes;
-    sum->sent += r->sent;
-    sum->sent_bytes += r->sent_bytes;
-    sum->present += r->present;
-    sum->conflicts += r->conflicts;
-    sum->rejected += r->rejected;
-}
-
 static void note_failure(struct walk *w, const struct plan_step *s, const struct err *failure) {
     struct walk_outcome *out = w->out;
     out->failed++;
@@ -166,7 +155,7 @@ static void note_result(struct walk *w, size_t i, int rc, const struct step_resu
     if (rc == 0) {
         w->out->done++;
         w->run->progress.steps_done++;
-        add_totals(&w->out->totals, result);
+        step_result_add(&w->out->totals, result);
         graph_finish(w->graph, i);
     } else if (rc == ERR_JOURNAL) {
         w->fatal = *failure;
