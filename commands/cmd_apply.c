@@ -24,11 +24,7 @@ static int apply(struct execution *x, struct err *e) {
 }
 
 static int run(struct command_context *c, struct err *e) {
-    struct execution x;
-    execution_init(&x, c);
-    int rc = apply(&x, e);
-    execution_close(&x);
-    return rc;
+    return execution_run(c, apply, e);
 }
 
 const struct command command_apply = {

@@ -43,11 +43,7 @@ static int resume(struct execution *x, struct err *e) {
 }
 
 static int run(struct command_context *c, struct err *e) {
-    struct execution x;
-    execution_init(&x, c);
-    int rc = resume(&x, e);
-    execution_close(&x);
-    return rc;
+    return execution_run(c, resume, e);
 }
 
 const struct command command_resume = {

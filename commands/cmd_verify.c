@@ -139,11 +139,7 @@ static int verify(struct execution *x, struct err *e) {
 }
 
 static int run(struct command_context *c, struct err *e) {
-    struct execution x;
-    execution_init(&x, c);
-    int rc = verify(&x, e);
-    execution_close(&x);
-    return rc;
+    return execution_run(c, verify, e);
 }
 
 const struct command command_verify = {

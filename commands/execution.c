@@ -54,6 +54,15 @@ void execution_close(struct execution *x) {
     model_free(STEAL(x->model));
 }
 
+int execution_run(struct command_context *c, int (*work)(struct execution *x, struct err *e),
+                  struct err *e) {
+    struct execution x;
+    execution_init(&x, c);
+    int rc = work(&x, e);
+    execution_close(&x);
+    return rc;
+}
+
 int execution_load(struct execution *x, const char *plan_path, struct err *e) {
     x->plan_path = plan_path;
     int rc = read_schema(x->c, &x->model, e);

@@ -28,6 +28,9 @@ struct execution {
 };
 void execution_init(struct execution *x, struct command_context *c);
 void execution_close(struct execution *x);
+// Both around `work`: a whole command.
+int execution_run(struct command_context *c, int (*work)(struct execution *x, struct err *e),
+                  struct err *e);
 
 // Reads schema and plan.
 int execution_load(struct execution *x, const char *plan_path, struct err *e);
