@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -84,9 +83,12 @@ static void test_results_add_up(void **state) {
     (void)state;
     struct step_result sum = {1, 2, 3, 4, 5, 6, 7, 8, "mine"};
     const struct step_result more = {10, 20, 30, 40, 50, 60, 70, 80, "other"};
-    const struct step_result both = {11, 22, 33, 44, 55, 66, 77, 88, "mine"};
     step_result_add(&sum, &more);
-    assert_memory_equal(&sum, &both, sizeof sum);
+    const uint64_t got[] = {sum.files,      sum.documents, sum.bytes,     sum.sent,
+                            sum.sent_bytes, sum.present,   sum.conflicts, sum.rejected};
+    for (size_t i = 0; i < sizeof got / sizeof *got; i++)
+        assert_int_equal(got[i], 11 * (i + 1));
+    assert_string_equal(sum.digest, "mine");
 }
 
 int main(void) {
