@@ -11,7 +11,6 @@ from bson import SON, Timestamp, encode
 from bson.raw_bson import RawBSONDocument
 
 from support import oracle, rawbson
-from support.lossy import Lossy
 from support.migration import Migration
 from support.servers import Mongod
 
@@ -527,55 +526,6 @@ def test_slow_server_is_waited_for(make_ends, failing_server, mvimig):
     assert_documents_arrived(m)
 
 
-@pytest.mark.parametrize("way,present", [("lose", 3000), ("cut-answer", 3000), ("cut-request", 0),
-                                         ("replay", 3000), ("delay", 0)])
-def test_a_bad_way_to_the_destination(ends, mvimig, way, present):
-    """`present`: what another attempt, or the same request once more, found there."""
-    m = prepared(ends, mvimig, [numbered(n, x=n) for n in range(5500)])
-    with Lossy(ends.destination.server.port, command="insert",
-               does={1: way, 3: way, 4: way}) as proxy:
-        m.config = ends.write_config(
-            destination={"mongoUri": f"mongodb://127.0.0.1:{proxy.port}"})
-        m.plan().ok()
-        m.apply().ok()
-        assert proxy.done == [way] * 3
-    assert_documents_arrived(m)
-    assert conflicts(m) == [] and sums(m) == (5500, 5500 - present, present, 0, 0)
-
-
-@pytest.mark.parametrize("command", ["find", "getMore"])
-def test_a_bad_way_to_the_source(ends, mvimig, command):
-    m = prepared(ends, mvimig, [numbered(n, x="x" * 60000) for n in range(900)])
-    m.plan("--server", "--no-predict").ok()
-    does = dict(enumerate(["cut-answer", "delay", "cut-request", "lose"], 1))
-    with Lossy(ends.source.server.port, command=command, does=does) as proxy:
-        m.config = ends.write_config(source={"mongoUri": f"mongodb://127.0.0.1:{proxy.port}"})
-        m.apply().ok()
-        assert proxy.done == list(does.values())
-    assert_documents_arrived(m)
-    assert conflicts(m) == [] and sums(m)[0] == 900
-
-
-@pytest.mark.parametrize("command", ["find", "delete", "insert"])
-@pytest.mark.parametrize("failure", [
-    {"closeConnection": True}, {"errorCode": 189},
-    {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}},
-    {"blockConnection": True, "blockTimeMS": 1500},
-], ids=str)
-def test_replace_fails_for_a_while(make_ends, failing_server, mvimig, command, failure):
-    """The old document's bytes stand in the journal once, and the new one stands there."""
-    m = prepared(make_ends(destination=failing_server), mvimig,
-                 [numbered(n, x=1) for n in range(20)], [numbered(n, x=2) for n in range(5)])
-    m.plan("--server", "--on-conflict", "replace").ok()
-    if command != "find" or "writeConcernError" not in failure:
-        fail(failing_server, [command], **failure)
-    m.apply().ok()
-    fail(failing_server, [command], times="off")
-    assert set(conflicts(m)) == {(f'"{n:08d}"', "different", "replaced") for n in range(5)}
-    there = arrived(m)
-    assert sorted(there.values()) == [numbered(n, x=1) for n in range(20)]
-
-
 def test_primary_steps_down(make_ends, mongod, mvimig):
     server = mongod("6.0", repl_set="rs", test_commands=True)
     m = prepared(make_ends(destination=server), mvimig,
@@ -589,59 +539,3 @@ def test_primary_steps_down(make_ends, mongod, mvimig):
     run.wait().ok()
     assert_documents_arrived(m)
     assert conflicts(m) == []
-
-
-# Servers that are killed again and again: MVIMIG_SERVER_KILLS=50 for the long version (script/crash
-# --servers). Each batch is slowed down, and there are more documents for more kills, so that the
-# work lasts as long as the kills do.
-
-KILLS = int(os.environ.get("MVIMIG_SERVER_KILLS", "6"))
-
-
-def under_way(m, kind):
-    """Whether steps of this kind have begun and are not all done."""
-    if not os.path.exists(m.journal_path):
-        return False
-    left, tried = m.ask("select sum(state <> 'done'), sum(attempts) from step where kind = ?",
-                        kind)[0]
-    return bool(left and tried)
-
-
-def kill_again_and_again(server, m, kind, slow):
-    """How many kills met a run in the middle of its steps of that kind, and of all kills."""
-    chance = random.Random(11)
-    run = m.start_apply(env=slow)
-    met = kills = 0
-    while kills < KILLS:
-        time.sleep(chance.uniform(0.1, 0.9))
-        if run.ended():
-            done = run.wait()
-            if done.rc == 0:
-                break
-            assert done.rc in (3, 13), done  # it had tried in vain often enough
-            run = m.start_resume(slow)
-            time.sleep(0.3)
-        met += under_way(m, kind) and not run.ended()
-        server.kill9()
-        kills += 1
-        server.restart()
-    done = run.wait(600)
-    while done.rc in (3, 13):
-        done = m.resume()
-    done.ok()
-    print(f"{kills} kills while {kind} steps ran, {met} of them in the middle")
-    return met, kills
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind,fault", [("restore", "restore.acknowledged"), ("dump", "dump.page")])
-def test_server_is_killed_again_and_again(make_ends, mongod, mvimig, kind, fault):
-    server = mongod("6.0" if kind == "restore" else "4.2")
-    total = KILLS * 4000
-    ends = make_ends(**{"destination" if kind == "restore" else "source": server})
-    m = prepared(ends, mvimig, [numbered(n, x="x" * 500) for n in range(total)])
-    m.plan().ok()
-    met, kills = kill_again_and_again(server, m, kind, {"MVIMIG_FAULT": f"{fault}:sleep=250"})
-    assert met >= KILLS // 2, f"{met} of {kills} kills met it: it was over before"
-    assert_documents_arrived(m)
-    assert conflicts(m) == [] and sums(m)[0] == total
