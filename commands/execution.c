@@ -75,6 +75,7 @@ static unsigned needed_ends(const struct plan *p) {
         const struct plan_step *s = &p->steps[i];
         bool documents = s->kind == KIND_DELETE && s->collection != NULL;
         need |= documents                 ? ENDS_SOURCE_DB | ENDS_DESTINATION_DB
+                : s->backup != NULL       ? 0u
                 : s->kind == KIND_DUMP    ? ENDS_SOURCE_DB
                 : s->kind == KIND_RESTORE ? ENDS_DESTINATION_DB
                                           : ENDS_SOURCE_FILES | ENDS_DESTINATION_FILES;
@@ -309,12 +310,14 @@ static void log_head(struct execution *x) {
         out_log(x->c->out, OUT_INFO, NULL, "journal %s", head);
 }
 
-// A destination that was empty when the plan was made is known by its collections from now on.
+// A destination that was empty when the plan was made is known by its collections from now on. One
+// that was not keeps what it is known by, also when a better collection has come since.
 static int bind_destination(void *arg, struct err *e) {
     struct execution *x = arg;
     AUTO(mongo_cleanup) struct mongo *m = NULL;
     char found[400] = "";
-    if (x->ends.destination_db == NULL)
+    const char *known = x->plan->destination.fingerprint;
+    if (x->ends.destination_db == NULL || (known != NULL && known[0] != 0))
         return 0;
     int rc = mongo_session(x->ends.destination_db, &m, e);
     if (rc == 0)

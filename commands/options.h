@@ -28,7 +28,7 @@ struct options {
     const char *config, *name, *output, *on_conflict, *schema, *report, *digest, *work_dir, *diff,
         *explain, *log_format, *log_level, *only, *rerun, *then, *max_delete, *kind, *image,
         *image_file, *chart, *release, *pvc, *namespace, *run_as;
-    struct scope_list users, projects, with, excludes, plan_configs;
+    struct scope_list users, projects, with, excludes, plan_configs, leave_out;
     const char *receiver;
     bool server, detailed_exitcode, files_only, no_follow, no_predict, delete, fail_fast, checksum,
         graph, json, help, dry_run, watch, live, rebuild_journal, force, plan_only, output_only,

@@ -7,7 +7,7 @@
 // fails when they disagree.
 OPTION("config", 'c', TEXT, config, "FILE",
        C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
-           C_AUDIT | C_CLEAN | C_RUN | C_DEPLOY | C_COLLISIONS | C_CHECK | C_DUMP,
+           C_AUDIT | C_CLEAN | C_RUN | C_DEPLOY | C_COLLISIONS | C_CHECK | C_DUMP | C_RESTORE,
        "network configuration of both ends (default: $MVI_MIG_CONFIG)")
 OPTION("plan-config", 0, LIST, plan_configs, "FILE", C_COLLISIONS,
        "network configuration of a plan; once for each, in their order")
@@ -17,47 +17,51 @@ OPTION("users", 0, LIST, users, "A,B", C_PLAN | C_RUN | C_DEPLOY | C_DUMP,
        "scope: these users, by name or /pattern/; may be repeated")
 OPTION("projects", 0, LIST, projects, "P,Q", C_PLAN | C_RUN | C_DEPLOY | C_DUMP,
        "scope: these project groups, by ID, name or /pattern/; may be repeated")
-OPTION("name", 0, TEXT, name, "NAME", C_PLAN | C_RUN,
+OPTION("name", 0, TEXT, name, "NAME", C_PLAN | C_RUN | C_RESTORE,
        "name of the migration (default: from the scope)")
 OPTION("output", 'o', TEXT, output, "FILE", C_PLAN | C_DEPLOY | C_DUMP,
        "write the plan there and the summary to standard output, or, for dump, the backup")
 OPTION("files-only", 0, FLAG, files_only, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "leave the database for a later plan")
-OPTION("with", 0, LIST, with, "CLASS", C_PLAN | C_RUN | C_DEPLOY | C_DUMP,
-       "take along what is left out by default: accounts, transient")
+OPTION("with", 0, LIST, with, "CLASS", C_PLAN | C_RUN | C_DEPLOY | C_DUMP | C_RESTORE,
+       "take along what is left out by default: accounts, transient; of a backup also unknown")
+OPTION("leave-out", 0, LIST, leave_out, "A,B", C_RESTORE,
+       "collections of the backup that are not restored; may be repeated")
 OPTION("exclude", 0, LIST, excludes, "PATTERN", C_PLAN | C_RUN | C_DEPLOY,
        "leave out files whose path below the data directory matches (PCRE2)")
 OPTION("no-follow", 0, FLAG, no_follow, NULL, C_PLAN | C_RUN | C_DEPLOY | C_DUMP,
        "do not take along what the scope refers to outside of it")
 OPTION("no-predict", 0, FLAG, no_predict, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "do not compare with the destination; all counts as still to move then")
-OPTION("on-conflict", 0, TEXT, on_conflict, "POLICY", C_PLAN | C_RUN | C_DEPLOY,
+OPTION("on-conflict", 0, TEXT, on_conflict, "POLICY", C_PLAN | C_RUN | C_DEPLOY | C_RESTORE,
        "keep, replace or fail, for all steps (default: each kind's own)")
 OPTION("delete", 0, FLAG, delete, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "delete at the destination what earlier passes laid there and the source has no longer")
 OPTION("max-delete", 0, TEXT, max_delete, "N", C_PLAN | C_RUN | C_DEPLOY,
        "delete nothing of a collection, or no files, when it would be more than N")
 OPTION("schema", 0, TEXT, schema, "FILE",
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW | C_RUN | C_COLLISIONS | C_CHECK | C_DUMP,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW | C_RUN | C_COLLISIONS | C_CHECK | C_DUMP |
+           C_RESTORE,
        "another schema than the built-in one")
 OPTION("report", 0, TEXT, report, "FILE", C_PLAN,
        "write every finding of the scan there, a line of JSON each")
-OPTION("jobs", 'j', COUNT, jobs, "N", C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY,
+OPTION("jobs", 'j', COUNT, jobs, "N", C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_RESTORE,
        "steps at a time (default: 4)")
 OPTION("only", 0, TEXT, only, "PREFIX", C_APPLY | C_RESUME,
        "only the step of this ID, or those below a prefix that ends in /")
-OPTION("rerun", 0, MAYBE, rerun, "files|db|PREFIX", C_APPLY | C_RESUME,
+OPTION("rerun", 0, MAYBE, rerun, "files|db|PREFIX", C_APPLY | C_RESUME | C_RESTORE,
        "do again what is done: all, files, documents, or the steps of a prefix")
-OPTION("dry-run", 0, FLAG, dry_run, NULL, C_APPLY | C_RESUME,
+OPTION("dry-run", 0, FLAG, dry_run, NULL, C_APPLY | C_RESUME | C_RESTORE,
        "say what would be done and why; nothing is touched")
-OPTION("max-duration", 0, SPAN, max_duration, "TIME", C_APPLY | C_RESUME | C_RUN | C_DEPLOY,
+OPTION("max-duration", 0, SPAN, max_duration, "TIME",
+       C_APPLY | C_RESUME | C_RUN | C_DEPLOY | C_RESTORE,
        "stop in good order after 90s, 30m, 8h; resume goes on")
 OPTION("lock-timeout", 0, SPAN, lock_timeout, "TIME",
-       C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY,
+       C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_RESTORE,
        "wait that long for another run to end (default: not at all)")
 OPTION("digest", 0, TEXT, digest, "sha256:HEX", C_APPLY | C_RUN | C_DEPLOY,
        "refuse any other plan than the one with this digest")
-OPTION("fail-fast", 0, FLAG, fail_fast, NULL, C_APPLY | C_RESUME,
+OPTION("fail-fast", 0, FLAG, fail_fast, NULL, C_APPLY | C_RESUME | C_RESTORE,
        "take no further step after the first that failed")
 OPTION("receiver", 0, TEXT, receiver, "WAY",
        C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_CHECK,
@@ -69,10 +73,11 @@ OPTION("live", 0, FLAG, live, NULL, C_VERIFY,
        "compare with the source as it is now, also while it is in use")
 OPTION("work-dir", 0, TEXT, work_dir, "DIR",
        C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
-           C_AUDIT | C_CLEAN | C_RUN | C_CHECK,
+           C_AUDIT | C_CLEAN | C_RUN | C_CHECK | C_RESTORE,
        "folder of journal and dumps (default: logs/migrations/NAME in the source's data)")
 OPTION("insecure", 0, FLAG, insecure, NULL,
-       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_COLLISIONS | C_CHECK | C_DUMP,
+       C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_COLLISIONS | C_CHECK | C_DUMP |
+           C_RESTORE,
        "do not check the certificate of the cluster's API; told in log and journal")
 OPTION("graph", 0, FLAG, graph, NULL, C_SHOW, "the steps and what they wait for, as DOT")
 OPTION("diff", 0, TEXT, diff, "OTHER", C_SHOW, "what OTHER has that PLAN has not, and back")
@@ -86,11 +91,11 @@ OPTION("json", 0, FLAG, json, NULL,
        "results as JSON, for scripts")
 OPTION("log-format", 0, TEXT, log_format, "text|json",
        C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_UNLOCK | C_CLEAN | C_AUDIT |
-           C_DUMP,
+           C_DUMP | C_RESTORE,
        "form of the log on standard error")
 OPTION("log-level", 0, TEXT, log_level, "LEVEL",
        C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_UNLOCK | C_CLEAN | C_AUDIT |
-           C_DUMP,
+           C_DUMP | C_RESTORE,
        "debug, info, warning or error (default: info)")
 OPTION("then", 0, TEXT, then, "idle|exit", C_RUN | C_DEPLOY,
        "what to do at the end (default: idle)")

@@ -49,6 +49,9 @@ static void put_reads(struct buf *b, const struct plan *p, const struct plan_ste
         buf_printf(b, "the file that %s writes\n", s->from);
     else if (s->kind == KIND_DELETE)
         buf_puts(b, "what the migrations that the plan names as base have laid there\n");
+    else if (s->backup != NULL)
+        buf_printf(b, "a file of the work directory, made of a %s by mvimig restore\n",
+                   p->source.server);
     else if (s->kind == KIND_DUMP)
         buf_printf(b, "collection %s of database %s at %s\n", s->collection, p->source.database,
                    p->source.server);

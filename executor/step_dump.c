@@ -62,12 +62,39 @@ static void tell_drift(struct step_run *s) {
     }
 }
 
+// The file that `mvimig restore` has made of a backup: nothing is read at the source.
+static int take_backup(struct step_run *s, const char *path, struct err *e) {
+    AUTO_SEGMENT_READER struct segment_reader *in = NULL;
+    int rc = segment_open(s->run->workdir_fd, path, &in, e);
+    if (rc == ERR_NOTFOUND) {
+        return err_set(e, ERR_FAILED,
+                       "%s is gone, which was made of a backup; give that to `mvimig restore` "
+                       "again, under this name",
+                       path);
+    }
+    rc = rc ? rc : segment_check(in, NULL, e);
+    if (rc) {
+        return err_append(e, "; give the backup to `mvimig restore` again");
+    }
+    const struct segment_sum *sum = segment_reader_sum(in);
+    if (strcmp(sum->digest, s->step->backup) != 0) {
+        return err_set(e, ERR_DATA, "%s is not what the plan names (SHA-256)", path);
+    }
+    s->result.documents = sum->documents;
+    s->result.bytes = sum->bytes;
+    memcpy(s->result.digest, sum->digest, sizeof s->result.digest);
+    return 0;
+}
+
 static int run(struct step_run *s, struct err *e) {
     char path[STEP_PRODUCT_MAX];
     struct mongo *source;
     AUTO_SEGMENT_WRITER struct segment_writer *out = NULL;
     struct segment_sum sum;
     step_product_path(s->run->plan, s->step, path);
+    if (s->step->backup) {
+        return take_backup(s, path, e);
+    }
     int rc = step_source_db(s, &source, e);
     if (rc) {
         return rc;

@@ -52,6 +52,6 @@ bool plan_is_file_step(const struct plan_step *s) {
 }
 
 bool plan_is_range_dump(const struct plan_step *s) {
-    return s->kind == KIND_DUMP &&
+    return s->kind == KIND_DUMP && s->backup == NULL &&
            (s->set == NULL || s->from_id != NULL || s->to_id != NULL || s->orphans_of != NULL);
 }

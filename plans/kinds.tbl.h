@@ -8,8 +8,8 @@ STEPKIND(FILE_BATCH, "file-batch", 1, P_UNDER | P_SET | P_EXCEPT | P_CONFLICT, P
          CONFLICT_REPLACE)
 STEPKIND(TAR_LIST, "tar-list", 1, P_UNDER | P_SET | P_NAME | P_CONFLICT, P_UNDER | P_SET | P_NAME,
          CONFLICT_REPLACE)
-STEPKIND(DUMP, "dump", 1, P_COLLECTION | P_BY | P_SET | P_RANGE | P_ORPHANS, P_COLLECTION,
-         CONFLICT_KEEP)
+STEPKIND(DUMP, "dump", 1, P_COLLECTION | P_BY | P_SET | P_RANGE | P_ORPHANS | P_BACKUP,
+         P_COLLECTION, CONFLICT_KEEP)
 // What the plan's base has laid at the destination and the source has no longer: of a collection,
 // or, without one, files.
 STEPKIND(DELETE, "delete", 1, P_COLLECTION | P_MAX, 0, CONFLICT_KEEP)

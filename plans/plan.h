@@ -37,7 +37,9 @@ enum step_param {
                            // _id of that collection at the source go along too
     P_FROM = 1 << 8,       // from: the dump step whose documents are restored
     P_CONFLICT = 1 << 9,   // onConflict: keep | replace | fail
-    P_MAX = 1 << 10,       // max: a number; a step that would delete more deletes nothing and fails
+    P_BACKUP = 1 << 11, // backup: SHA-256 of the dump file that `mvimig restore` made of a backup;
+                        // the step takes that file in place of the source's documents
+    P_MAX = 1 << 10,    // max: a number; a step that would delete more deletes nothing and fails
 };
 
 // Caps on what a plan may hold. Texts (IDs of objects, paths, bounds) are cut by the reader's own
@@ -80,7 +82,8 @@ struct plan_step {
     const char *comment;
     const char **needs; // step IDs, or prefixes ending in "/"
     size_t n_needs;
-    const char *under, *set, *name, *collection, *by, *from_id, *to_id, *orphans_of, *from, *max;
+    const char *under, *set, *name, *collection, *by, *from_id, *to_id, *orphans_of, *from, *max,
+        *backup;
     const char **except;
     size_t n_except;
     enum conflict_policy on_conflict;

@@ -238,7 +238,24 @@ static void check_bounds(struct check *c, const struct plan_step *s) {
     }
 }
 
+static void check_backup(struct check *c, const struct plan_step *s) {
+    uint8_t ignored[HASH_SIZE];
+    if (s->backup == NULL) {
+        return;
+    }
+    if (hash_unhex(s->backup, ignored) != 0) {
+        REPORT_STEP(c->problems, s, "backup: %s is no SHA-256",
+                    report_quote(c->problems->arena, s->backup));
+    }
+    if (s->set != NULL || s->by != NULL || s->from_id != NULL || s->to_id != NULL) {
+        REPORT_STEP(c->problems, s,
+                    "backup: what is in a backup is taken whole; take set, by, "
+                    "from_id and to_id out");
+    }
+}
+
 static void check_dump(struct check *c, const struct plan_step *s) {
+    check_backup(c, s);
     check_collection(c, s, "collection", s->collection);
     check_collection(c, s, "orphansOf", s->orphans_of);
     if (s->by != NULL && (s->by[0] == 0 || s->by[0] == '$')) {
