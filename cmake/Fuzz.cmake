@@ -3,6 +3,7 @@
 set(MVIMIG_FUZZ_plan plans)
 set(MVIMIG_FUZZ_bson site)
 set(MVIMIG_FUZZ_dump site)
+set(MVIMIG_FUZZ_backup site)
 
 file(GLOB fuzz_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/fuzz/*.c")
 foreach(source IN LISTS fuzz_sources)

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "commands/migration_dir.h"
 #include "commands/plan_file.h"
 #include "commands/restore_plan.h"
+#include "commands/status.h"
 #include "executor/step.h"
 #include "site/backup_stage.h"
 
@@ -30,8 +32,8 @@ struct restoring {
     struct backup_stage stage;
     struct backup_facts facts;
     struct backup_load *load;
-    struct buf left_out; // for people
-    struct buf unknown;  // what is refused
+    json_t *left_out;   // [{name, why}]
+    struct buf unknown; // what is refused
 };
 
 static bool is_named(const struct scope_list *lists, const char *name) {
@@ -46,15 +48,29 @@ static bool is_named(const struct scope_list *lists, const char *name) {
     return false;
 }
 
-static int read_options(struct restoring *r, struct err *e) {
+static int read_with(struct restoring *r, struct err *e) {
     static const char *const classes[] = {"accounts", "transient", "unknown"};
-    const struct options *o = r->c->options;
     bool *const given[] = {&r->with_accounts, &r->with_transient, &r->with_unknown};
-    bool any = false;
-    for (size_t i = 0; i < 3; i++)
-        any |= *given[i] = is_named(&o->with, classes[i]);
-    if (o->with.n > 0 && !any)
-        return err_set(e, ERR_USAGE, "--with takes accounts, transient and unknown");
+    const struct scope_list *with = &r->c->options->with;
+    for (size_t i = 0; i < with->n; i++) {
+        size_t words = 1, known = 0;
+        const struct scope_list one = {.items = &with->items[i], .n = 1};
+        for (const char *p = with->items[i]; *p != 0; p++)
+            words += *p == ',';
+        for (size_t k = 0; k < 3; k++) {
+            known += is_named(&one, classes[k]);
+            *given[k] |= is_named(&one, classes[k]);
+        }
+        if (known != words)
+            return err_set(e, ERR_USAGE, "--with takes accounts, transient and unknown, each once");
+    }
+    return 0;
+}
+
+static int read_options(struct restoring *r, struct err *e) {
+    const struct options *o = r->c->options;
+    if (read_with(r, e) != 0)
+        return e->code;
     r->on_conflict = CONFLICT_KEEP;
     for (int i = 0; i < 3; i++)
         if (o->on_conflict != NULL && strcmp(o->on_conflict, conflict_policy_names[i]) == 0)
@@ -83,8 +99,9 @@ static int find_name(struct restoring *r, struct err *e) {
 }
 
 static void leave_out(struct restoring *r, const char *collection, const char *why) {
-    if (r->left_out.len < 8000)
-        buf_printf(&r->left_out, "Left out: %.200s (%s)\n", collection, why);
+    json_t *one = json_pack("{ss ss}", "name", collection, "why", why);
+    if (one != NULL) // NULL: the name is not UTF-8
+        json_array_append_new(r->left_out, one);
 }
 
 static int want(void *arg, const char *collection, bool *take, struct err *e) {
@@ -135,22 +152,63 @@ static int read_backup(struct restoring *r, struct err *e) {
     return rc == 0 ? 0 : err_append(e, "; nothing was restored");
 }
 
+struct total {
+    const char *collection;
+    uint64_t documents, bytes;
+};
+
+// Of the collection that begins at *i, which is set behind it.
+static struct total sum_up(const struct backup_segment *s, size_t n, size_t *i) {
+    struct total t = {.collection = s[*i].collection};
+    for (; *i < n && s[*i].collection == t.collection; ++*i) {
+        t.documents += s[*i].sum.documents;
+        t.bytes += s[*i].sum.bytes;
+    }
+    return t;
+}
+
+static void tell_json(struct restoring *r) {
+    static const char *const forms[] = {[BACKUP_OURS] = "mvimig",
+                                        [BACKUP_MONGODUMP] = "mongodump",
+                                        [BACKUP_ARCHIVE] = "mongodump-archive",
+                                        [BACKUP_JSON] = "json"};
+    size_t n;
+    const struct backup_segment *s = backup_load_segments(r->load, &n);
+    AUTO_BUF struct buf status = BUF_INIT(1 << 26);
+    struct report report = {0};
+    struct err ignored = {0};
+    json_t *list = json_array();
+    for (size_t i = 0; i < n;) {
+        struct total t = sum_up(s, n, &i);
+        json_array_append_new(list,
+                              json_pack("{ss sI sI}", "name", t.collection, "documents",
+                                        (json_int_t)t.documents, "bytes", (json_int_t)t.bytes));
+    }
+    json_t *all =
+        json_pack("{s:s* s:s s:s* s:o s:O}", "backup", r->backup, "form", forms[r->facts.form],
+                  "workDir", r->x.workdir, "collections", list, "leftOut", r->left_out);
+    if (r->x.workdir_fd >= 0 && report_read(r->x.workdir_fd, r->c->arena, &report, &ignored) == 0) {
+        status_json(&report, &status);
+        json_object_set_new(all, "status", json_loads(buf_str(&status), 0, NULL));
+    }
+    out_json(r->c->out, all, false);
+}
+
 static void tell(struct restoring *r) {
     size_t n;
     const struct backup_segment *s = backup_load_segments(r->load, &n);
     struct out *out = r->c->out;
     char a[HUMAN_TEXT], b[HUMAN_TEXT];
-    for (size_t i = 0; i < n;) {
-        const char *collection = s[i].collection;
-        uint64_t documents = 0, bytes = 0;
-        for (; i < n && s[i].collection == collection; i++) {
-            documents += s[i].sum.documents;
-            bytes += s[i].sum.bytes;
-        }
-        out_result(out, "  %-28s %12s %10s\n", collection, human_count(documents, a),
-                   human_bytes(bytes, b));
+    for (size_t k = 0; k < n;) {
+        struct total t = sum_up(s, n, &k);
+        out_result(out, "  %-28s %12s %10s\n", t.collection, human_count(t.documents, a),
+                   human_bytes(t.bytes, b));
     }
-    out_result(out, "%s", buf_str(&r->left_out));
+    json_t *one;
+    size_t i;
+    json_array_foreach(r->left_out, i, one)
+        out_result(out, "Left out: %s (%s)\n", json_string_value(json_object_get(one, "name")),
+                   json_string_value(json_object_get(one, "why")));
     if (r->facts.form == BACKUP_JSON)
         out_result(out,
                    "%s is JSON of the earlier migration scripts: 64-bit integers that are "
@@ -223,7 +281,13 @@ static int restore(struct restoring *r, struct err *e) {
         rc = read_backup(r, e);
     if (rc != 0)
         return rc;
-    tell(r);
+    r->x.quiet = r->c->options->json;
+    if (dry && r->x.quiet) {
+        tell_json(r);
+        return 0;
+    }
+    if (!r->x.quiet)
+        tell(r);
     if (dry) {
         out_result(r->c->out, "Dry run: the backup is whole; nothing was touched\n");
         return 0;
@@ -234,21 +298,24 @@ static int restore(struct restoring *r, struct err *e) {
     if (rc == 0)
         rc = place_all(r, e);
     backup_stage_drop(&r->stage);
-    return rc == 0 ? execution_walk(&r->x, e) : rc;
+    if (rc != 0)
+        return rc;
+    rc = execution_walk(&r->x, e);
+    if (r->x.quiet)
+        tell_json(r);
+    return rc;
 }
 
 static int run(struct command_context *c, struct err *e) {
-    struct restoring r = {.c = c,
-                          .stage = BACKUP_STAGE_INIT,
-                          .left_out = BUF_INIT(16 << 10),
-                          .unknown = BUF_INIT(4 << 10)};
+    struct restoring r = {
+        .c = c, .stage = BACKUP_STAGE_INIT, .left_out = json_array(), .unknown = BUF_INIT(4 << 10)};
     execution_init(&r.x, c);
     int rc = restore(&r, e);
     backup_stage_drop(&r.stage);
     backup_load_free(r.load);
     execution_close(&r.x);
     model_free(r.model);
-    buf_free(&r.left_out);
+    json_decref(r.left_out);
     buf_free(&r.unknown);
     return rc;
 }

@@ -25,6 +25,7 @@ struct execution {
     struct journal *journal;
     struct base *base;
     struct run run;
+    bool quiet; // the outcome is told by the command itself
 };
 void execution_init(struct execution *x, struct command_context *c);
 void execution_close(struct execution *x);

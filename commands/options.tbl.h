@@ -87,7 +87,7 @@ OPTION("detailed-exitcode", 0, FLAG, detailed_exitcode, NULL, C_PLAN,
        "end with 0 when there is nothing to move, 2 when there is, 1 for bad usage")
 OPTION("json", 0, FLAG, json, NULL,
        C_PLAN | C_DEPLOY | C_SHOW | C_STATUS | C_CONFLICTS | C_VERIFY | C_VERSION | C_COLLISIONS |
-           C_CHECK | C_DUMP,
+           C_CHECK | C_DUMP | C_RESTORE,
        "results as JSON, for scripts")
 OPTION("log-format", 0, TEXT, log_format, "text|json",
        C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_UNLOCK | C_CLEAN | C_AUDIT |

@@ -89,14 +89,10 @@ static void tell_left(struct out *out, const struct outcome_left *left, const ch
 
 // What to do now, the most pressing first.
 static void tell_next(struct execution *x, const struct walk_outcome *o,
-                      const struct outcome_left *left) {
+                      const struct outcome_left *left, uint64_t lines) {
     struct out *out = x->c->out;
-    struct err e = {0};
-    uint64_t lines = 0;
     char n[HUMAN_TEXT];
-    if (left_write(x, &lines, &e) != 0)
-        out_log(out, OUT_WARNING, NULL, LEFT_FILE ": %s", e.text);
-    else if (lines > 0)
+    if (lines > 0)
         out_result(out, "Each of the %s left over: %s/" LEFT_FILE "\n", human_count(lines, n),
                    x->workdir);
     if (o->failed > 0)
@@ -113,6 +109,12 @@ static void tell_next(struct execution *x, const struct walk_outcome *o,
 void outcome_tell(struct execution *x, const struct walk_outcome *o,
                   const struct outcome_left *left, int64_t ns) {
     struct out *out = x->c->out;
+    struct err e = {0};
+    uint64_t lines = 0;
+    if (left_write(x, &lines, &e) != 0)
+        out_log(out, OUT_WARNING, NULL, LEFT_FILE ": %s", e.text);
+    if (x->quiet)
+        return;
     if (o->done == 0 && o->failed == 0 && o->not_reached == 0 && o->left_out > 0)
         out_result(out, "Nothing to do: what --only names was done before\n");
     else if (o->done == 0 && o->failed == 0 && o->not_reached == 0)
@@ -120,5 +122,5 @@ void outcome_tell(struct execution *x, const struct walk_outcome *o,
     else
         tell_steps(out, o, ns);
     tell_left(out, left, x->workdir);
-    tell_next(x, o, left);
+    tell_next(x, o, left, lines);
 }

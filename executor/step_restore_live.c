@@ -204,10 +204,6 @@ static int compare(struct live *l, struct err *e) {
 }
 
 int restore_verify_live(struct step_verify *v, struct err *e) {
-    // A backup does not change.
-    if (v->run->plan->steps[v->step->from_index].backup) {
-        return restore_verify(v, e);
-    }
     AUTO(fixups_cleanup) struct fixups *fixups = NULL;
     AUTO_STRTAB struct strtab *seen = strtab_new(), *differs = strtab_new();
     AUTO_ARENA struct arena *arena = arena_new();

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """mvimig restore: every form of backup, byte by byte; nothing of one that is not whole."""
 import gzip
+import json
 import os
 import random
 import sqlite3
@@ -9,6 +10,7 @@ import zipfile
 import pytest
 from bson import Int64, decode
 from support import mongodump, oracle
+from support.migration import Migration
 from test_documents import PLACE, numbered, odd_documents, put
 
 LEFT_OUT = {"SysUsers", "Tokens", "UploadOperations", "DockerHostPorts", "ServiceInfo"}
@@ -88,8 +90,9 @@ def test_what_dump_wrote(full, target):
     told = full.restore(backup).ok().stdout
     full.assert_arrived()
     assert "DataSets" in told
-    assert full.mvimig.run("verify", os.path.join(full.work, "plan.yaml"), "-c", full.config,
-                           "--work-dir", full.work).ok()
+    for live in ((), ("--live",)):
+        full.mvimig.run("verify", os.path.join(full.work, "plan.yaml"), "-c", full.config,
+                        "--work-dir", full.work, *live).ok()
     assert "Nothing to do" in full.restore(backup).ok().stdout
     full.assert_arrived()
     assert full.mvimig.run("audit", full.work).ok()
@@ -184,6 +187,50 @@ def test_classes_and_unknown_collections(full):
     full.restore(backup, "--with", "accounts,transient,unknown").ok()
     assert set(full.there()) == {n for n in names
                                  if full.ends.source.db[n].find_one()} | {"Extra"}
+
+
+def test_as_json(world):
+    put(world.ends.source.db, PLACE, [numbered(n, x=1) for n in range(20)])
+    put(world.ends.source.db, "Tokens", [numbered(1)])
+    backup = world.dump("b.zip", "--server", "--with", "transient")
+    put(world.ends.destination.db, PLACE, [numbered(3, x=2)])
+    for options, rc in ((("--dry-run",), 0), ((), 4)):
+        told = world.restore(backup, "--json", *options).expect(rc).json()
+        assert told["form"] == "mvimig" and told["backup"] == backup
+        assert told["collections"] == [{"name": PLACE, "documents": 20, "bytes": 20 * len(numbered(1, x=1))}]
+        assert [c["name"] for c in told["leftOut"]] == ["Tokens"]
+    assert told["status"]["conflicts"] == 1 and told["workDir"] == world.work
+
+
+def test_a_configuration_of_the_destination_alone(full):
+    backup = full.dump("b.zip")
+    full.config = full.ends.path("only.json")
+    with open(full.config, "w", encoding="utf-8") as f:
+        json.dump({"source": {}, "destination": full.ends.destination.config()}, f)
+    full.restore(backup).ok()
+    full.assert_arrived()
+
+
+def test_bad_usage(full):
+    backup = full.dump("b.zip")
+    for options, word in ((("--with", "accounts,all"), "--with"), (("--with", ","), "--with"),
+                          (("--on-conflict", "merge"), "--on-conflict"),
+                          (("--name", "../x"), "--name")):
+        assert word in full.restore(backup, *options).expect(2).stderr
+    assert not os.path.exists(full.work) and full.there() == {}
+
+
+def test_beside_other_migrations(full):
+    """In the folder of all migrations, where a plan looks for what came before."""
+    full.mvimig.run("restore", full.dump("b.zip"), "-c", full.config).ok()
+    assert "finished" in full.mvimig.run("status", "restore-b", "-c", full.config).ok().stdout
+    m = Migration(full.ends, full.mvimig)
+    m.plan().ok()
+    with open(m.plan_path, encoding="utf-8") as f:
+        assert "base: []" in f.read()
+    told = full.mvimig.run("show", full.ends.work_dir("restore-b") + "/plan.yaml", "--explain",
+                           "dump/DataSets/0001").ok().stdout
+    assert "made of a backup" in told
 
 
 def test_several_databases(full):
