@@ -66,7 +66,10 @@ int execution_run(struct command_context *c, int (*work)(struct execution *x, st
 int execution_load(struct execution *x, const char *plan_path, struct err *e) {
     x->plan_path = plan_path;
     int rc = read_schema(x->c, &x->model, e);
-    return rc != 0 ? rc : plan_file_read(x->c, x->model, plan_path, &x->plan, e);
+    if (rc == 0)
+        rc = plan_file_read(x->c, x->model, plan_path, &x->plan, e);
+    const struct options *o = x->c->options;
+    return rc != 0 ? rc : walk_check_words(x->plan, o->only, o->rerun, e);
 }
 
 static unsigned needed_ends(const struct plan *p) {
@@ -325,9 +328,9 @@ static int bind_destination(void *arg, struct err *e) {
     return rc != 0 || found[0] == 0 ? rc : journal_set_fingerprint(x->journal, false, found, e);
 }
 
-static void write_status(struct execution *x) {
+static void write_status(struct execution *x, bool ended) {
     struct err e = {0};
-    if (status_write(x->workdir_fd, &e) != 0)
+    if (status_write(x->workdir_fd, ended, &e) != 0)
         out_log(x->c->out, OUT_DEBUG, NULL, STATUS_FILE ": %s", e.text);
 }
 
@@ -339,7 +342,7 @@ static int end_run(struct execution *x, int code, const struct err *failure, str
                              &late);
     if (rc == 0)
         rc = journal_seal(x->journal, &late);
-    write_status(x);
+    write_status(x, true);
     log_head(x);
     if (code != 0) {
         *e = *failure;
@@ -392,7 +395,7 @@ static void tick(void *arg) {
     if (now - t->status_ns < STATUS_EVERY_NS)
         return;
     t->status_ns = now;
-    write_status(t->x);
+    write_status(t->x, false);
 }
 
 int execution_walk(struct execution *x, struct err *e) {

@@ -126,6 +126,12 @@ int migration_dir_open(const char *path, bool create, int *fd, struct err *e) {
     if (create && make_dirs(path) != 0)
         return cannot(e, "made", path);
     *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0 && errno == ENOENT)
+        return err_set(
+            e, ERR_JOURNAL,
+            "there is no work directory %s: nothing was applied there yet (`mvimig apply "
+            "PLAN` makes it), or it is elsewhere (give its path, or NAME with -c FILE)",
+            path);
     if (*fd < 0)
         return err_sys(e, ERR_JOURNAL, errno, "work directory %s cannot be opened", path);
     if (create && faccessat(*fd, ".", W_OK | X_OK, 0) != 0) {

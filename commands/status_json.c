@@ -72,13 +72,17 @@ void status_json(const struct report *r, struct buf *out) {
     json_decref(lists);
 }
 
-int status_write(int workdir_fd, struct err *e) {
+int status_write(int workdir_fd, bool ended, struct err *e) {
     AUTO_ARENA struct arena *a = arena_new();
     AUTO_BUF struct buf text = BUF_INIT(1 << 26);
     struct report r = {0};
     int rc = report_read(workdir_fd, a, &r, e);
     if (rc != 0)
         return rc;
+    if (ended) {
+        r.held = false;
+        r.holder = "";
+    }
     status_json(&r, &text);
     return tempfile_put(workdir_fd, STATUS_FILE, 0600, buf_str(&text), text.len, e);
 }

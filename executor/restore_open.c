@@ -36,7 +36,9 @@ static int file_is_gone(struct run *r, const struct plan_step *dump, const char 
                         struct err *e) {
     if (verify) {
         return err_set(e, ERR_NOTFOUND,
-                       "the dump file %s is gone: there is nothing to compare with", path);
+                       "the dump file %s is gone (`mvimig clean` removes them): there is nothing "
+                       "to compare with; `mvimig apply PLAN --rerun=db` reads the source again",
+                       path);
     }
     int rc = journal_step_reset(r->journal, dump, "its file is gone", e);
     return rc ? rc

@@ -302,19 +302,23 @@ static void run_workers(struct walk *w, void (*tick)(void *arg), void *arg) {
     pthread_mutex_destroy(&w->lock);
 }
 
+int walk_check_words(const struct plan *p, const char *only, const char *rerun, struct err *e) {
+    if (only != NULL && !names_any(p, only))
+        return err_set(e, ERR_USAGE,
+                       "--only %s: the plan has no such step (a prefix ends in \"/\")", only);
+    if (rerun != NULL && !rerun_names_any(p, rerun))
+        return err_set(e, ERR_USAGE,
+                       "--rerun=%s: neither files, db nor a step of the plan (a prefix ends in "
+                       "\"/\")",
+                       rerun);
+    return 0;
+}
+
 // What the journal knows, and what is to be done again in spite of that.
 static int prepare(struct walk *w, struct err *e) {
     struct run *r = w->run;
     int rc = 0;
-    if (r->only != NULL && !names_any(r->plan, r->only))
-        rc = err_set(e, ERR_USAGE, "--only %s: the plan has no such step (a prefix ends in \"/\")",
-                     r->only);
-    if (rc == 0 && r->rerun != NULL && !rerun_names_any(r->plan, r->rerun))
-        rc =
-            err_set(e, ERR_USAGE,
-                    "--rerun=%s: neither files, db nor a step of the plan (a prefix ends in \"/\")",
-                    r->rerun);
-    if (rc == 0 && r->known == NULL) {
+    if (r->known == NULL) {
         r->known = arena_alloc(r->plan->arena, r->plan->n_steps * sizeof *r->known);
         rc = journal_steps(r->journal, r->plan, r->known, e);
     }

@@ -184,6 +184,9 @@ def test_clean(migration):
     assert f"0 differ, {len(dumps)} no longer there" in audit(migration).ok().stdout
     migration.apply().ok()
     assert migration.ask("select max(attempts) from step") == [(1,)]
+    assert "`mvimig apply PLAN --rerun=db` reads" in migration.verify().expect(1).stderr
+    migration.apply("--rerun=db").ok()
+    migration.verify().ok()
 
 
 def test_audit_after_kills_and_failures(ends, mvimig):

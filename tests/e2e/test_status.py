@@ -35,6 +35,12 @@ def begun(migration):
         return False
 
 
+def test_nothing_was_applied_yet(migration):
+    for command in ("status", "resume", "audit", "conflicts", "unlock", "clean"):
+        told = migration.mvimig.run(command, migration.work_dir).expect(10)
+        assert f"no work directory {migration.work_dir}: nothing was applied there yet" in told.stderr
+
+
 def status(migration, *options):
     return migration.mvimig.run("status", migration.work_dir, *options).ok()
 
@@ -64,6 +70,8 @@ def test_while_it_runs_after_a_kill_and_at_the_end(migration):
     with open(os.path.join(migration.work_dir, "status.json"), encoding="utf-8") as f:
         kept = json.load(f)
     assert (kept["state"], kept["percent"], kept["outcome"]) == ("finished", 100, "done")
+    # By the run itself, which held the lock until a moment later.
+    assert (kept["held"], kept["holder"]) == (False, "")
     assert os.stat(os.path.join(migration.work_dir, "status.json")).st_mode & 0o777 == 0o600
 
 

@@ -26,6 +26,21 @@ def decisions(result):
     return {rest.strip().split(": ", 1)[0]: (word, rest.split(": ", 1)[1]) for word, rest in rows}
 
 
+def assert_usage(migration, *options):
+    """A word that names nothing: told as such, and no run of it."""
+    runs = migration.ask("select count(*) from run")
+    for command in (migration.apply, migration.resume_with):
+        refused = command(*options).expect(2)
+        assert options[0].split("=")[0] in refused.stderr and refused.stdout == "", refused
+    assert migration.ask("select count(*) from run") == runs
+
+
+def test_a_word_that_names_nothing_leaves_no_trace(migration):
+    for options in (["--only", "nothing/"], ["--rerun=nothing/"], ["--only", "nothing/", "--dry-run"]):
+        assert migration.apply(*options).expect(2).stdout == ""
+    assert not os.path.exists(migration.work_dir)
+
+
 def test_dry_run_touches_nothing(migration):
     before = (oracle.documents(migration.ends.destination.db),
               oracle.tree(migration.ends.destination.data_dir),
@@ -59,7 +74,7 @@ def test_only(migration):
     assert "wait for others that --only leaves out" in parents.stderr
     assert all(state == "pending" for name, state, _ in steps(migration)
                if name.startswith("restore/DataSets/"))
-    migration.apply("--only", "nothing/").expect(2)
+    assert_usage(migration, "--only", "nothing/")
     migration.resume().ok()
     migration.assert_arrived()
 
@@ -74,7 +89,7 @@ def test_rerun(migration):
     assert any(n.startswith("restore/") for n in again), "a restore goes along with its dump"
     migration.apply("--rerun").ok()
     assert all(a == 2 + (n in again) for n, _, a in steps(migration))
-    migration.apply("--rerun=filse").expect(2)
+    assert_usage(migration, "--rerun=filse")
     migration.assert_arrived()
     migration.verify().ok()
     assert migration.ask("select count(*) from event where kind = 'step-reset'")[0][0] > 0

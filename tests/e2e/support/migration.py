@@ -34,7 +34,10 @@ class Migration:
         return self.mvimig.start("resume", self.work_dir, env=env)
 
     def resume(self):
-        return self.mvimig.run("resume", self.work_dir)
+        return self.resume_with()
+
+    def resume_with(self, *options):
+        return self.mvimig.run("resume", self.work_dir, *options)
 
     def verify(self, *options):
         return self.mvimig.run("verify", self.plan_path, "-c", self.config, *options)
