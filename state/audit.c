@@ -9,6 +9,7 @@
 
 #include "state/event.h"
 #include "state/journal_schema.h"
+#include "state/records.h"
 #include "state/report_open.h"
 
 // The newest event of each step's hash; a bare column beside max() is of the row with the maximum.
@@ -34,13 +35,14 @@ static const struct {
      " UNION ALL SELECT id, name, state, 'nothing' FROM step"
      " WHERE state <> 'pending' AND hash NOT IN (SELECT hash FROM newest)) ORDER BY id LIMIT 1"},
     {"table step", STEP_EVENTS
-     " SELECT 'row ' || step.id || ' (' || step.name || ') has other counts or another digest than"
-     " event ' || newest.seq FROM step JOIN newest USING (hash)"
-     " WHERE step.state = 'done' AND newest.kind = 'step-done'"
-     " AND substr(newest.detail, instr(newest.detail, ' hash=')) <> printf(' hash=%s files=%d"
+     " SELECT 'row ' || id || ' (' || name || ') has other counts or another digest than"
+     " event ' || seq FROM (SELECT step.id, step.name, newest.seq,"
+     " substr(newest.detail, instr(newest.detail, ' hash=')) AS said, printf(' hash=%s files=%d"
      " documents=%d bytes=%d sent=%d sent_bytes=%d present=%d conflicts=%d rejected=%d digest=%s',"
-     " hash, files, documents, bytes, sent, sent_bytes, present, conflicts, rejected, digest)"
-     " ORDER BY step.id LIMIT 1"},
+     " hash, files, documents, bytes, sent, sent_bytes, present, conflicts, rejected, digest) AS "
+     "has"
+     " FROM step JOIN newest USING (hash) WHERE step.state = 'done' AND newest.kind = 'step-done')"
+     " WHERE substr(said || ' ', 1, length(has) + 1) <> has || ' ' ORDER BY id LIMIT 1"},
     {"table step",
      STEP_EVENTS " SELECT 'the row of ' || newest.step || ' is missing; event ' || newest.seq ||"
                  " ' speaks of it' FROM newest WHERE hash NOT IN (SELECT hash FROM step)"
@@ -106,6 +108,35 @@ static int check_one(struct db *db, size_t i, char *text, size_t size, struct er
     return rc == SQLITE_DONE ? 0 : db_error(db, rc, e);
 }
 
+// 1 and its text when a step has other batches, conflicts or problems than it had when it was done.
+static int check_records(struct db *db, char *text, size_t size, struct err *e) {
+    AUTO(query_finalize) sqlite3_stmt *s = NULL;
+    int rc =
+        sqlite3_prepare_v2(db->handle,
+                           STEP_EVENTS " SELECT step.id, step.name, newest.seq, newest.detail"
+                                       " FROM step JOIN newest USING (hash) WHERE step.state ="
+                                       " 'done' AND newest.kind = 'step-done' ORDER BY step.id",
+                           -1, &s, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        struct records now;
+        if (records_read(db, sqlite3_column_int64(s, 0), &now, e) != 0) {
+            return e->code;
+        }
+        int table = records_differ(&now, db_text(s, 3));
+        if (table >= 0) {
+            snprintf(text, size,
+                     "table %s: a row of step %s (row %" PRId64
+                     " of table step) was changed, added "
+                     "or taken out since event %" PRId64,
+                     records_tables[table], db_text(s, 1), (int64_t)sqlite3_column_int64(s, 0),
+                     (int64_t)sqlite3_column_int64(s, 2));
+            return 1;
+        }
+        rc = SQLITE_OK;
+    }
+    return rc == SQLITE_DONE ? 0 : db_error(db, rc, e);
+}
+
 static void say(struct audit_report *out, void (*finding)(void *arg, const char *text), void *arg,
                 const char *text) {
     out->findings++;
@@ -131,7 +162,7 @@ int audit_journal(int workdir_fd, void (*finding)(void *arg, const char *text), 
     if (rc != 0) {
         return rc;
     }
-    out->checks = 1 + sizeof checks / sizeof *checks;
+    out->checks = 2 + sizeof checks / sizeof *checks;
     if (chain_verify(&db, &head, &broken) != 0) {
         say(out, finding, arg, broken.text);
     }
@@ -142,6 +173,10 @@ int audit_journal(int workdir_fd, void (*finding)(void *arg, const char *text), 
         if (rc == 1) {
             say(out, finding, arg, text);
         }
+    }
+    rc = rc < 0 ? rc : check_records(&db, text, sizeof text, e);
+    if (rc == 1) {
+        say(out, finding, arg, text);
     }
     return rc < 0 ? rc : 0;
 }

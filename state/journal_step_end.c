@@ -6,6 +6,7 @@
 #include "state/bounded.h"
 #include "state/event.h"
 #include "state/journal_parts.h"
+#include "state/records.h"
 
 struct end_args {
     const struct plan_step *step;
@@ -29,12 +30,20 @@ static int end_event(struct journal *j, const struct end_args *a, const struct s
                             step->attempt_number, a->step->hash_text, a->error);
     }
     const struct step_result *r = a->result;
+    struct records records;
+    int rc = records_read(&j->db, step->id, &records, e);
+    if (rc != 0) {
+        return rc;
+    }
     return event_append(j, "step-done", a->step->id, e,
                         "attempt=%" PRId64 " hash=%s files=%" PRIu64 " documents=%" PRIu64
                         " bytes=%" PRIu64 " sent=%" PRIu64 " sent_bytes=%" PRIu64
-                        " present=%" PRIu64 " conflicts=%" PRIu64 " rejected=%" PRIu64 " digest=%s",
+                        " present=%" PRIu64 " conflicts=%" PRIu64 " rejected=%" PRIu64 " digest=%s"
+                        " batch=%s conflict=%s problem=%s",
                         step->attempt_number, a->step->hash_text, r->files, r->documents, r->bytes,
-                        r->sent, r->sent_bytes, r->present, r->conflicts, r->rejected, r->digest);
+                        r->sent, r->sent_bytes, r->present, r->conflicts, r->rejected, r->digest,
+                        records.hex[RECORDS_BATCH], records.hex[RECORDS_CONFLICT],
+                        records.hex[RECORDS_PROBLEM]);
 }
 
 static int end_attempt(struct journal *j, const struct end_args *a, const struct stamp *now,

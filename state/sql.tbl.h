@@ -173,6 +173,14 @@ SQL(PROBLEM_SUPERSEDE_EARLIER,
     " ON old.name = new.name AND old.kind = new.kind AND old.pass < new.pass WHERE new.id = ?)")
 SQL(PROBLEM_SUPERSEDE_ALL, "UPDATE problem SET superseded = 1 WHERE step = ? AND superseded = 0")
 
+// What never changes of the rows of a step (state/records.h): the order of columns is part of it.
+SQL(RECORDS_BATCH, "SELECT position, position_end, recorded, digest, " COUNTERS " FROM batch"
+                   " WHERE step = ? AND forgotten = 0 ORDER BY position")
+SQL(RECORDS_CONFLICT, "SELECT recorded, object, object_id, class, decision, source_digest,"
+                      " destination_digest, detail FROM conflict WHERE step = ? ORDER BY id")
+SQL(RECORDS_PROBLEM, "SELECT recorded, object, object_id, class, detail FROM problem"
+                     " WHERE step = ? ORDER BY id")
+
 // report
 SQL(REPORT_MIGRATION, "SELECT name, plan_digest, config_path, program_version FROM migration")
 SQL(REPORT_RUN, "SELECT program_version, started, coalesce(ended, ''), coalesce(outcome, ''),"

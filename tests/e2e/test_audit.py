@@ -144,7 +144,7 @@ EDITS = [
 @pytest.mark.parametrize("n", range(len(EDITS)))
 def test_edited_rows(migration, n):
     statement, where, what = EDITS[n]
-    assert audit(migration).ok().stdout.startswith("journal: 12 of 12 checks hold")
+    assert audit(migration).ok().stdout.startswith("journal: 13 of 13 checks hold")
     db = sqlite3.connect(migration.journal_path)
     db.execute("pragma foreign_keys = off")
     assert db.execute(statement).rowcount > 0
@@ -153,6 +153,58 @@ def test_edited_rows(migration, n):
     told = audit(migration).expect(10)
     bad = [line for line in told.stdout.splitlines() if line.startswith("BAD")]
     assert any(where in line and what in line for line in bad), told
+
+
+# What stands beside the steps: each table, changed, added to and taken from.
+FINDINGS = [
+    ("update batch set position_end = position_end + 1 where id = 3", "batch"),
+    ("update batch set documents = documents + 1 where step = (select max(step) from batch)", "batch"),
+    ("delete from batch where id = (select max(id) from batch)", "batch"),
+    ("update conflict set decision = 'replaced'", "conflict"),
+    ("update conflict set source_digest = printf('%064d', 7)", "conflict"),
+    ("insert into conflict (step, attempt, last_attempt, recorded, object, object_id, class, decision,"
+     " source_digest, destination_digest, detail) select step, attempt, last_attempt, recorded,"
+     " object, 'another', class, decision, '', '', '' from conflict", "conflict"),
+    ("update problem set class = 'changed'", "problem"),
+    ("update problem set detail = 'nothing to see here'", "problem"),
+    ("update problem set object_id = 'another'", "problem"),
+]
+
+
+@pytest.fixture
+def findings(ends, mvimig):
+    """A migration with a conflict and a rejected document."""
+    m = Migration(ends.fill(), mvimig)
+    m.plan().ok()
+    source, destination = ends.source.db, ends.destination.db
+    there = source["DataSets"].find_one()
+    destination["DataSets"].insert_one({**there, "name": "somebody else's"})
+    refused = source["DnnScripts"].find_one()["_id"]
+    destination.command("collMod", "DnnScripts", validator={"_id": {"$ne": refused}})
+    m.apply().expect(3)
+    return m
+
+
+def test_edited_findings(findings):
+    path = findings.journal_path
+    audit(findings).ok()
+    with open(path, "rb") as f:
+        whole = f.read()
+    for statement, table in FINDINGS:
+        edit(findings, statement)
+        told = audit(findings).expect(10)
+        assert f"BAD  table {table}: a row of step " in told.stdout, f"{statement}\n{told}"
+        assert "taken out since event " in told.stdout
+        with open(path, "wb") as f:
+            f.write(whole)
+    audit(findings).ok()
+    # What later passes do to the rows is no edit.
+    findings.apply("--rerun=db").expect(3)
+    audit(findings).ok()
+    findings.ends.destination.db.command("collMod", "DnnScripts", validator={})
+    findings.plan().ok()
+    findings.apply().expect(4)
+    audit(findings).ok()
 
 
 def test_removed_rows(migration):
