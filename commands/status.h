@@ -20,6 +20,6 @@ void status_page(const struct report *r, const char *dir, int width, int rows, s
 void status_line(const struct report *r, struct buf *out);
 // One JSON object, with a newline.
 void status_json(const struct report *r, struct buf *out);
-// Writes WORKDIR/status.json anew (temporary file, rename). `ended`: by the run that ends now; it is
-// told as held by nobody, though the lock goes a moment later.
+// Writes WORKDIR/status.json anew (temporary file, rename). `ended`: by the run that ends now; it
+// is told as held by nobody, though the lock goes a moment later.
 int status_write(int workdir_fd, bool ended, struct err *e);

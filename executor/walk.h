@@ -19,8 +19,8 @@ struct walk_outcome {
     int first_error_code;
 };
 
-// Whether --only and --rerun (NULL: not given) name anything of the plan; ERR_USAGE otherwise. Asked
-// before anything is opened: a word that was mistyped must leave no trace.
+// Whether --only and --rerun (NULL: not given) name anything of the plan; ERR_USAGE otherwise.
+// Asked before anything is opened: a word that was mistyped must leave no trace.
 int walk_check_words(const struct plan *p, const char *only, const char *rerun, struct err *e);
 
 // Executes what is not done. 0: every step is done (rejected items and conflicts are counted in
