@@ -34,7 +34,8 @@ struct backup_writer {
     int file; // of the collection, or the zip
     struct archive *zip;
     struct archive_entry *entry;
-    int zip_errno; // why the last write to the zip failed
+    int zip_errno; // why a write to the zip failed
+    bool zip_given_up;
     struct buf gathered;
     struct hash *hash;
     struct backup_entry *entries; // the last is being written between begin and end
@@ -46,24 +47,31 @@ static int cannot_write(const struct backup_writer *w, int why, struct err *e) {
     return err_sys(e, ERR_IO, why, "%s cannot be written; nothing was left there", w->stage.path);
 }
 
-static int zip_failed(struct backup_writer *w, struct err *e) {
+static int zip_went(struct backup_writer *w, bool well, struct err *e) {
     if (w->zip_errno) {
         return cannot_write(w, w->zip_errno, e);
+    }
+    if (well) {
+        return 0;
     }
     const char *why = archive_error_string(w->zip);
     return err_set(e, ERR_IO, "%s cannot be written: %s", w->stage.path, why ? why : "libarchive");
 }
 
+// A failure is kept and looked at after each call: a library that is told of it in the middle of an
+// entry does not give back what it holds for that.
 static la_ssize_t zip_write(struct archive *a, void *arg, const void *data, size_t len) {
     struct backup_writer *w = arg;
+    (void)a;
+    if (w->zip_given_up || w->zip_errno) {
+        return (la_ssize_t)len;
+    }
     int fault = FAULT("backup.write");
     if (fault) {
         errno = fault;
     }
     if (fault || fd_write_all(w->file, data, len) != 0) {
         w->zip_errno = errno ? errno : EIO;
-        archive_set_error(a, w->zip_errno, "write");
-        return -1;
     }
     return (la_ssize_t)len;
 }
@@ -80,8 +88,7 @@ static int open_zip(struct backup_writer *w, struct err *e) {
     // Older versions of the library have no such option, and their own level does as well.
     (void)archive_write_set_format_option(w->zip, "zip", "compression-level", ZIP_LEVEL);
     (void)archive_write_set_bytes_in_last_block(w->zip, 1);
-    return archive_write_open(w->zip, w, NULL, zip_write, NULL) == ARCHIVE_OK ? 0
-                                                                              : zip_failed(w, e);
+    return zip_went(w, archive_write_open(w->zip, w, NULL, zip_write, NULL) == ARCHIVE_OK, e);
 }
 
 static int make_folder(struct backup_writer *w, int at, const char *name, int *fd, struct err *e) {
@@ -156,13 +163,13 @@ static int begin_file(struct backup_writer *w, const char *name, uint64_t bytes,
     archive_entry_set_perm(w->entry, 0600);
     archive_entry_set_size(w->entry, (la_int64_t)bytes);
     archive_entry_set_mtime(w->entry, (time_t)(clock_wall_ns() / 1000000000), 0);
-    return archive_write_header(w->zip, w->entry) == ARCHIVE_OK ? 0 : zip_failed(w, e);
+    return zip_went(w, archive_write_header(w->zip, w->entry) == ARCHIVE_OK, e);
 }
 
 static int put(struct backup_writer *w, const void *data, size_t len, struct err *e) {
     if (w->zip) {
         la_ssize_t n = len ? archive_write_data(w->zip, data, len) : 0;
-        return n == (la_ssize_t)len ? 0 : zip_failed(w, e);
+        return zip_went(w, n == (la_ssize_t)len, e);
     }
     int fault = FAULT("backup.write");
     if (fault) {
@@ -173,7 +180,7 @@ static int put(struct backup_writer *w, const void *data, size_t len, struct err
 
 static int end_file(struct backup_writer *w, struct err *e) {
     if (w->zip) {
-        return archive_write_finish_entry(w->zip) == ARCHIVE_OK ? 0 : zip_failed(w, e);
+        return zip_went(w, archive_write_finish_entry(w->zip) == ARCHIVE_OK, e);
     }
     int rc = fsync(w->file) == 0 ? 0 : cannot_write(w, errno, e);
     auto_close(&w->file);
@@ -260,8 +267,9 @@ static int write_manifest(struct backup_writer *w, struct err *e) {
 }
 
 static int close_zip(struct backup_writer *w, struct err *e) {
-    if (archive_write_close(w->zip) != ARCHIVE_OK) {
-        return zip_failed(w, e);
+    int rc = zip_went(w, archive_write_close(w->zip) == ARCHIVE_OK, e);
+    if (rc) {
+        return rc;
     }
     return fsync(w->file) == 0 ? 0 : cannot_write(w, errno, e);
 }
@@ -294,7 +302,7 @@ void backup_writer_free(struct backup_writer *w) {
         return;
     }
     if (w->zip) {
-        (void)archive_write_fail(w->zip); // writes no more
+        w->zip_given_up = true;
         archive_write_free(w->zip);
         archive_entry_free(w->entry);
     }

@@ -206,9 +206,11 @@ def test_a_configuration_of_the_destination_alone(full):
     backup = full.dump("b.zip")
     full.config = full.ends.path("only.json")
     with open(full.config, "w", encoding="utf-8") as f:
-        json.dump({"source": {}, "destination": full.ends.destination.config()}, f)
-    full.restore(backup).ok()
+        json.dump({"source": {"dataDir": full.ends.path("here")},
+                   "destination": full.ends.destination.config()}, f)
+    full.mvimig.run("restore", backup, "-c", full.config).ok()
     full.assert_arrived()
+    assert os.listdir(full.ends.path("here", "logs", "migrations")) == ["restore-b"]
 
 
 def test_bad_usage(full):
