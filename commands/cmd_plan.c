@@ -258,6 +258,7 @@ static int make_plan(struct planning *p, struct err *e) {
         rc = scope_resolve(p->inventory, &p->scope, &p->resolved, c->arena, e);
     struct compile_options co = {.name = p->name,
                                  .pass = p->pass,
+                                 .create_indexes = c->options->create_indexes,
                                  .delete = c->options->delete,
                                  .max_delete = c->options->max_delete,
                                  .finding = write_compiled,

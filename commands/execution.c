@@ -81,6 +81,7 @@ static unsigned needed_ends(const struct plan *p) {
                 : s->backup != NULL       ? 0u
                 : s->kind == KIND_DUMP    ? ENDS_SOURCE_DB
                 : s->kind == KIND_RESTORE ? ENDS_DESTINATION_DB
+                : s->kind == KIND_INDEX   ? ENDS_DESTINATION_DB
                                           : ENDS_SOURCE_FILES | ENDS_DESTINATION_FILES;
     }
     return need;

@@ -30,9 +30,9 @@ struct options {
         *image_file, *chart, *release, *pvc, *namespace, *run_as;
     struct scope_list users, projects, with, excludes, plan_configs, leave_out;
     const char *receiver;
-    bool server, detailed_exitcode, files_only, no_follow, no_predict, delete, fail_fast, checksum,
-        graph, json, help, dry_run, watch, live, rebuild_journal, force, plan_only, output_only,
-        follow, insecure;
+    bool server, detailed_exitcode, files_only, no_follow, no_predict, create_indexes, delete,
+        fail_fast, checksum, graph, json, help, dry_run, watch, live, rebuild_journal, force,
+        plan_only, output_only, follow, insecure;
     long jobs, pass;                 // 0: not given
     long max_duration, lock_timeout; // seconds; 0: not given
     const char **words;              // what is no option: PLAN, NAME

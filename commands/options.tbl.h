@@ -39,6 +39,8 @@ OPTION("delete", 0, FLAG, delete, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "delete at the destination what earlier passes laid there and the source has no longer")
 OPTION("max-delete", 0, TEXT, max_delete, "N", C_PLAN | C_RUN | C_DEPLOY,
        "delete nothing of a collection, or no files, when it would be more than N")
+OPTION("create-indexes", 0, FLAG, create_indexes, NULL, C_PLAN | C_RUN | C_DEPLOY,
+       "make indexes that the source has and the destination lacks, when the documents are there")
 OPTION("schema", 0, TEXT, schema, "FILE",
        C_PLAN | C_APPLY | C_RESUME | C_VERIFY | C_SHOW | C_RUN | C_COLLISIONS | C_CHECK | C_DUMP |
            C_RESTORE,

@@ -44,6 +44,10 @@ int scope_from_options(const struct options *o, struct scope *s, struct err *e) 
         return err_set(e, ERR_USAGE,
                        "--delete and --files-only do not go together: documents go before the "
                        "files that they name");
+    if (o->create_indexes && o->files_only)
+        return err_set(e, ERR_USAGE,
+                       "--create-indexes and --files-only do not go together: without documents "
+                       "no index is made");
     const char *max = o->max_delete;
     if (max != NULL &&
         (!o->delete || max[0] == 0 || strlen(max) > 18 || strspn(max, "0123456789") != strlen(max)))

@@ -47,6 +47,8 @@ static void put_reads(struct buf *b, const struct plan *p, const struct plan_ste
     head(b, "reads");
     if (s->kind == KIND_RESTORE)
         buf_printf(b, "the file that %s writes\n", s->from);
+    else if (s->kind == KIND_INDEX)
+        buf_puts(b, "nothing at the source; its index stands in the plan\n");
     else if (s->kind == KIND_DELETE)
         buf_puts(b, "what the migrations that the plan names as base have laid there\n");
     else if (s->backup != NULL)
@@ -65,6 +67,9 @@ static void put_writes(struct buf *b, const struct plan *p, const struct plan_st
     head(b, s->kind == KIND_DELETE ? "deletes" : "writes");
     if (s->kind == KIND_DUMP)
         buf_puts(b, "a file of the work directory; nothing at the destination\n");
+    else if (s->kind == KIND_INDEX)
+        buf_printf(b, "index %s\n%-11sof collection %s of database %s at %s\n", s->index, "",
+                   collection, p->destination.database, p->destination.server);
     else if (collection != NULL)
         buf_printf(b, "in collection %s of database %s at %s\n", collection,
                    p->destination.database, p->destination.server);

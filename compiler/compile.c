@@ -59,6 +59,9 @@ static void put_header(struct compiling *c, const struct compile_options *o) {
     p->name = arena_strdup(p->arena, o->name);
     p->pass = o->pass;
     p->scope = scope_text(c);
+    if (o->create_indexes) {
+        p->scope = arena_printf(p->arena, "%s --create-indexes", p->scope);
+    }
     if (o->delete) {
         p->scope = arena_printf(p->arena, "%s --delete", p->scope);
     }
@@ -94,6 +97,7 @@ int compile(const struct scope *resolved, struct inventory *inv, const struct co
     steps_files_make(&c);
     steps_delete_documents_make(&c);
     steps_restore_make(&c);
+    steps_index_make(&c);
     steps_delete_files_make(&c);
     put_fixups(&c);
     summary_make(&c);

@@ -27,6 +27,7 @@ struct compile_options {
         const char *scope; // of the plan applied last; may be NULL
     } * base;
     size_t n_base;
+    bool create_indexes;    // that the destination lacks
     bool delete;            // what the base has laid and the source has no longer
     const char *max_delete; // decimal; NULL: any number
     // Every finding that depends on the scope, as it is put into the inventory; may be NULL.

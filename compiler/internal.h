@@ -8,6 +8,7 @@
 //                      steps_paths.c: files that objects name by their path
 //   steps_delete.c     deletes, of documents and of files
 //   steps_documents.c  dumps and restores; rules.c: which restores wait for which
+//   steps_indexes.c    indexes
 //   summary.c          the comment at the top; summary_table.c: its columns
 #pragma once
 
@@ -113,6 +114,9 @@ void steps_restore_make(struct compiling *c);
 bool base_fits(const struct compiling *c, const struct compile_base *base, const char *scope);
 void steps_delete_documents_make(struct compiling *c);
 void steps_delete_files_make(struct compiling *c);
+
+// --- steps_indexes.c: behind the restores
+void steps_index_make(struct compiling *c);
 
 // --- scope_text.c
 const char *scope_text(struct compiling *c);  // the options that ask for this scope, on one line

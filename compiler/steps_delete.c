@@ -12,7 +12,8 @@
 // Options behind the scope itself, in the order of scope_text.
 static size_t scope_length(const char *text) {
     static const char *const flags[] = {" --files-only", " --with",        " --no-follow",
-                                        " --exclude",    " --on-conflict", " --delete"};
+                                        " --exclude",    " --on-conflict", " --create-indexes",
+                                        " --delete"};
     size_t len = strlen(text);
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         const char *at = strstr(text, flags[i]);

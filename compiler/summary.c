@@ -155,6 +155,24 @@ static void put_totals(struct compiling *c, struct buf *out, const struct totals
                count_of(a, c->plan->n_steps, "steps"));
 }
 
+// --- indexes
+
+static void put_indexes(struct compiling *c, struct buf *out) {
+    bool first = true;
+    for (size_t i = 0; i < c->plan->n_steps; i++) {
+        const struct plan_step *s = &c->plan->steps[i];
+        if (s->kind == KIND_INDEX) {
+            char text[SHOWN];
+            buf_printf(out, "%s  %s %s\n", first ? "\nIndexes made at the destination:\n" : "",
+                       s->collection, shown(text, s->index));
+            if (s->comment != NULL) {
+                buf_printf(out, "      converted: %s\n", shown(text, s->comment));
+            }
+            first = false;
+        }
+    }
+}
+
 // --- passes
 
 static void put_base(struct compiling *c, struct buf *out) {
@@ -296,6 +314,7 @@ void summary_make(struct compiling *c) {
     put_documents(c, &out, &t);
     put_files(c, &out, &t);
     put_totals(c, &out, &t);
+    put_indexes(c, &out);
     put_base(c, &out);
     put_followed(c, &out);
     put_left_out(c, &out);

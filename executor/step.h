@@ -60,7 +60,8 @@ struct step_kind {
 };
 const struct step_kind *step_kind_find(enum step_kind_id id);
 
-extern const struct step_kind step_file_batch, step_tar_list, step_dump, step_delete, step_restore;
+extern const struct step_kind step_file_batch, step_tar_list, step_dump, step_delete, step_restore,
+    step_index;
 
 // The worker's session with an end; a broken one (after ERR_RETRY) is dropped by
 // step_drop_sessions and opened anew.

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const struct step_kind *const kinds[] = {
-    &step_file_batch, &step_tar_list, &step_dump, &step_delete, &step_restore,
+    &step_file_batch, &step_tar_list, &step_dump, &step_delete, &step_restore, &step_index,
 };
 
 const struct step_kind *step_kind_find(enum step_kind_id id) {

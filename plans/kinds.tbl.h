@@ -14,3 +14,5 @@ STEPKIND(DUMP, "dump", 1, P_COLLECTION | P_BY | P_SET | P_RANGE | P_ORPHANS | P_
 // or, without one, files.
 STEPKIND(DELETE, "delete", 1, P_COLLECTION | P_MAX, 0, CONFLICT_KEEP)
 STEPKIND(RESTORE, "restore", 1, P_FROM | P_CONFLICT, P_FROM, CONFLICT_KEEP)
+// An index that the source has, when the documents are there.
+STEPKIND(INDEX, "index", 1, P_COLLECTION | P_INDEX, P_COLLECTION | P_INDEX, CONFLICT_KEEP)

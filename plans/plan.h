@@ -40,6 +40,7 @@ enum step_param {
     P_BACKUP = 1 << 11, // backup: SHA-256 of the dump file that `mvimig restore` made of a backup;
                         // the step takes that file in place of the source's documents
     P_MAX = 1 << 10,    // max: a number; a step that would delete more deletes nothing and fails
+    P_INDEX = 1 << 12,  // index: its specification as createIndexes takes it, extended JSON
 };
 
 // Caps on what a plan may hold. Texts (IDs of objects, paths, bounds) are cut by the reader's own
@@ -83,7 +84,7 @@ struct plan_step {
     const char **needs; // step IDs, or prefixes ending in "/"
     size_t n_needs;
     const char *under, *set, *name, *collection, *by, *from_id, *to_id, *orphans_of, *from, *max,
-        *backup;
+        *backup, *index;
     const char **except;
     size_t n_except;
     enum conflict_policy on_conflict;

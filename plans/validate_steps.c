@@ -307,6 +307,15 @@ static void check_delete(struct check *c, const struct plan_step *s) {
     check_collection(c, s, "collection", s->collection);
 }
 
+static void check_index(struct check *c, const struct plan_step *s) {
+    size_t len = s->index != NULL ? strlen(s->index) : 0;
+    if (s->index != NULL && (len < 2 || s->index[0] != '{' || s->index[len - 1] != '}')) {
+        REPORT_STEP(c->problems, s, "index: %s is no extended JSON of an index's specification",
+                    report_quote(c->problems->arena, s->index));
+    }
+    check_collection(c, s, "collection", s->collection);
+}
+
 static void check_step(struct step_check *x) {
     struct check *c = x->c;
     struct plan_step *s = x->s;
@@ -326,6 +335,8 @@ static void check_step(struct step_check *x) {
         check_dump(c, s);
     } else if (s->kind == KIND_DELETE) {
         check_delete(c, s);
+    } else if (s->kind == KIND_INDEX) {
+        check_index(c, s);
     } else {
         check_restore(c, s);
     }

@@ -13,6 +13,7 @@
 //   members.c    second-level documents against the names in their object's directory
 //   paths.c      files that documents name by their path
 //   crosscheck.c what does not fit together
+//   indexes.c    indexes that the destination lacks
 //   forecast.c   what the destination would say to each document: compare.c by its _id, unique.c
 //                by its other keys (keys.c)
 //   walk.c       a collection in _id order
@@ -196,6 +197,9 @@ int scan_walk(const struct scan_walk *w, struct err *e);
 int scan_find(struct mongo *session, const struct mongo_query *q,
               int (*each)(void *arg, const uint8_t *doc, size_t len, struct err *e), void *arg,
               struct err *e);
+
+// --- indexes.c
+int scan_indexes(struct scan_state *s, struct err *e);
 
 // --- forecast.c
 int scan_forecast(struct scan_state *s, struct err *e);

@@ -50,6 +50,7 @@ static int scan_documents(struct scan_state *s, struct err *e) {
     }
     int rc = s->scope->server ? scan_ranges(s, e) : 0;
     rc = rc ? rc : scan_children(s, e);
+    rc = rc ? rc : scan_indexes(s, e);
     if (rc == 0 && s->o->predict && s->destination) {
         rc = scan_forecast(s, e);
     }

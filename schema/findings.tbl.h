@@ -19,6 +19,10 @@ FINDING(ORPHAN, "orphan", "second-level documents whose object does not exist")
 FINDING(UNKNOWN_OWNER, "unknown-owner", "owners that the destination does not know")
 FINDING(UNDECLARED, "undeclared",
         "collections of the source that the schema does not declare; they stay")
+FINDING(MISSING_INDEX, "missing-index",
+        "indexes that the destination lacks; --create-indexes makes them")
+FINDING(OTHER_INDEX, "other-index",
+        "indexes that the destination has with other options; they stay")
 FINDING(UNREADABLE, "unreadable", "files and directories that cannot be read")
 FINDING(NOT_UTF8, "not-utf8",
         "files and directories beside those of objects whose names are not UTF-8; they stay")

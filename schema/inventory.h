@@ -59,6 +59,14 @@ struct inv_range {
     uint64_t documents, bytes;   // bytes estimated from the average size
 };
 
+// An index that the destination lacks.
+struct inv_index {
+    size_t collection; // in the model
+    const char *name;
+    const char *spec; // as createIndexes takes it, extended JSON
+    const char *was;  // as the source has it, when that had to be converted; NULL otherwise
+};
+
 struct inv_collection {
     bool exists;
     uint64_t documents, bytes;
@@ -129,7 +137,9 @@ struct inventory {
     size_t n_rest;
     struct inv_finding *findings;
     size_t n_findings, cap_findings;
-    uint64_t finding_counts[64];   // by kind
+    uint64_t finding_counts[64]; // by kind
+    struct inv_index *indexes;   // by collection, then name
+    size_t n_indexes, cap_indexes;
     struct inv_forecast *forecast; // one per collection; NULL when not made
 };
 

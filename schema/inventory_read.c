@@ -18,6 +18,7 @@
 //   rest:
 //     TOP: {files, bytes}
 //   findings: [{kind*, collection, id, detail}]
+//   indexes: [{collection*, name, spec*, was}]
 //   forecast:
 //     NAME: {fresh, identical, unfixed, different, clash}
 #include <string.h>
@@ -37,9 +38,9 @@ struct reading {
     size_t cap_objects;
 };
 
-static const char *const top_keys[] = {"mvimig-inventory", "source", "destination", "collections",
-                                       "objects",          "dirs",   "rest",        "findings",
-                                       "forecast"};
+static const char *const top_keys[] = {"mvimig-inventory", "source",  "destination", "collections",
+                                       "objects",          "dirs",    "rest",        "findings",
+                                       "indexes",          "forecast"};
 static const char *const end_keys[] = {"server",      "database", "root",
                                        "fingerprint", "version",  "product"};
 static const char *const collection_keys[] = {"documents", "bytes", "ranges"};
@@ -51,6 +52,7 @@ static const char *const dir_keys[] = {"owner", "entries"};
 static const char *const entry_keys[] = {"name", "dir", "documented", "files", "bytes"};
 static const char *const count_keys[] = {"files", "bytes"};
 static const char *const finding_keys[] = {"kind", "collection", "id", "detail"};
+static const char *const index_keys[] = {"collection", "name", "spec", "was"};
 static const char *const forecast_keys[] = {"fresh", "identical", "unfixed", "different", "clash"};
 
 // The mapping under `key`; NULL when it is missing or something is wrong.
@@ -310,6 +312,25 @@ static void read_findings(struct reading *r, const struct ynode *root) {
     }
 }
 
+static void read_indexes(struct reading *r, const struct ynode *root) {
+    size_t n = 0;
+    struct inventory *inv = r->inv;
+    struct ynode **items = fields_list(&r->f, root, "indexes", &n);
+    for (size_t i = 0; i < n && !fields_failed(&r->f); i++) {
+        if (!fields_mapping(&r->f, items[i], "an index", index_keys, N(index_keys))) {
+            return;
+        }
+        const char *collection = fields_text(&r->f, items[i], "collection", true);
+        struct inv_index x = {.name = text_or_empty(r, items[i], "name"),
+                              .spec = fields_text(&r->f, items[i], "spec", true),
+                              .was = fields_text(&r->f, items[i], "was", false)};
+        if (collection != NULL) {
+            x.collection = find_collection(r, collection, items[i]->line);
+            ARENA_PUSH(inv->arena, inv->indexes, inv->n_indexes, inv->cap_indexes, x);
+        }
+    }
+}
+
 static void read_forecast(struct reading *r, const struct ynode *root) {
     const struct ynode *map = section(r, root, "forecast");
     if (map == NULL) {
@@ -349,6 +370,7 @@ static void read_inventory(struct reading *r, const struct ynode *root) {
     read_dirs(r, root);
     read_rest(r, root);
     read_findings(r, root);
+    read_indexes(r, root);
     read_forecast(r, root);
 }
 

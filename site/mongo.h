@@ -127,6 +127,12 @@ struct mongo_insert_reply {
     size_t n_errors;
 };
 #define MONGO_DUPLICATE_KEY 11000
+// Makes an index by a specification that createIndexes takes, w:majority, j:true; one that is there
+// alike is no error. ERR_REJECTED: a unique one that the documents break; `duplicate` is then the
+// value that stands there more than once, by field, empty when the server does not say. It is
+// initialised by the callee in any case.
+int mongo_create_index(struct mongo *m, const char *collection, const bson_t *spec,
+                       bson_t *duplicate, struct err *e);
 void mongo_insert_reply_clear(struct mongo_insert_reply *r);
 // Unordered insert with w:majority, j:true, no client-side validation: the documents arrive byte
 // for byte. 0 only when the reply is complete: n + writeErrors = the number sent and there is no

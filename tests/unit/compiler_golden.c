@@ -67,10 +67,10 @@ static bool listed(const struct scope_list *list, const char *word) {
 }
 
 static void read_scope(struct golden *g, struct fields *f, const struct ynode *root) {
-    static const char *const keys[] = {"inventory", "schema",      "server",     "users",
-                                       "projects",  "excludes",    "with",       "files_only",
-                                       "no_follow", "on_conflict", "name",       "pass",
-                                       "base",      "delete",      "max_delete", "error"};
+    static const char *const keys[] = {
+        "inventory", "schema",     "server",     "users",          "projects", "excludes",
+        "with",      "files_only", "no_follow",  "on_conflict",    "name",     "pass",
+        "base",      "delete",     "max_delete", "create_indexes", "error"};
     assert_true(fields_mapping(f, root, "the scope", keys, sizeof keys / sizeof *keys));
     struct scope_list with = list_of(f, root, "with"), base = list_of(f, root, "base");
     g->scope = (struct scope){
@@ -99,6 +99,7 @@ static void read_scope(struct golden *g, struct fields *f, const struct ynode *r
                                           .pass = pass > 0 ? (int)pass : 1,
                                           .base = bases,
                                           .delete = fields_flag(f, root, "delete"),
+                                          .create_indexes = fields_flag(f, root, "create_indexes"),
                                           .max_delete = fields_text(f, root, "max_delete", false),
                                           .n_base = base.n};
     g->error = fields_text(f, root, "error", false);
