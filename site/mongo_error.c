@@ -117,10 +117,12 @@ static int fail_version(const struct mongo_end *end, const char *text, struct er
                           mongoc_get_version());
     }
     say(end, ERR_FAILED, "this server is older than MongoDB 3.6", text, e);
+    if (strcmp(end->label, "destination") == 0) {
+        return err_append(e, "; MVI has to be brought to a newer one there first");
+    }
     return err_append(e,
-                      "; bring its data by an archive of its own tools: mongodump --db %s "
-                      "--archive=FILE on that server, mongorestore --archive=FILE into a MongoDB "
-                      "of 3.6 or newer, which then takes its place in the configuration",
+                      "; bring its data by an archive of its own tools: on that server mongodump "
+                      "--db %s --archive=FILE, then here `mvimig restore FILE`",
                       end->database);
 }
 
