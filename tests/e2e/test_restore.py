@@ -11,7 +11,7 @@ import pytest
 from bson import Int64, decode
 from support import mongodump, oracle
 from support.migration import Migration
-from test_documents import PLACE, numbered, odd_documents, put
+from test_documents import PLACE, document, element, numbered, odd_documents, put, string
 
 LEFT_OUT = {"SysUsers", "Tokens", "UploadOperations", "DockerHostPorts", "ServiceInfo"}
 
@@ -144,10 +144,12 @@ def test_every_type_and_size(world, form):
 
 
 @pytest.mark.asan
-def test_the_zip_of_the_scripts_before(world):
-    docs = [{"_id": f"m{n}", "name": "näme \" } {", "n": n, "big": 2 ** 40, "x": None,
+@pytest.mark.parametrize("suffix", ["", ".json"])
+def test_the_zip_of_the_scripts_before(world, suffix):
+    docs = [{"_id": f"m{n}", "name": "näme \U0001F600 \" } { \\", "n": n, "big": 2 ** 40, "x": None,
              "list": [{"a": 1.5}], "when": {"$date": "2020-01-01T00:00:00Z"}} for n in range(50)]
-    backup = mongodump.json_zip(world.ends.path("old.zip"), {"BGTasks": docs, "DataSets": []})
+    backup = mongodump.json_zip(world.ends.path("old.zip"), {"BGTasks": docs, "DataSets": []},
+                                suffix)
     told = world.restore(backup).ok().stdout
     assert "JSON" in told and "64-bit" in told
     there = world.there()
@@ -382,6 +384,42 @@ def test_a_folder_that_was_touched(world):
     os.rename(os.path.join(world.ends.path("x"), "d", "Tokens.bson"),
               os.path.join(os.path.dirname(path), "Tokens.bson"))
     world.assert_refused(backup, "manifest")
+
+
+def test_a_folder_of_mongodump_that_is_damaged(world):
+    raw = document(element(0x02, "_id", string("a")), element(0x03, "d", document()))
+    inner = raw.replace(b"\x05\0\0\0\0\0", b"\x06\0\0\0\0\0")
+    assert inner != raw
+    backup = mongodump.folder(world.ends.path("d"), {"d": {PLACE: [raw, inner]}})
+    world.assert_refused(backup, f"{PLACE}.bson", "byte")
+    path = os.path.join(mongodump.folder(world.ends.path("z"), {"d": {PLACE: [raw]}}, True), "d",
+                        f"{PLACE}.bson.gz")
+    with open(path, "rb") as f:
+        whole = f.read()
+    for at in (-8, -5, -4, -1):  # CRC-32 and length
+        data = bytearray(whole)
+        data[at] ^= 1
+        with open(path, "wb") as f:
+            f.write(data)
+        world.assert_refused(world.ends.path("z"), "CRC-32")
+    for size in range(1, len(whole)):
+        with open(path, "wb") as f:
+            f.write(whole[:size])
+        world.assert_refused(world.ends.path("z"))
+
+
+def test_dump_files_that_were_exchanged(full):
+    backup = full.dump("b.zip")
+    full.restore(backup, env={"MVIMIG_FAULT": "journal-before-commit:kill:2"}).expect(-9)
+    folder = os.path.join(full.work, "pass-1", "db")
+    paths = [os.path.join(folder, c, os.listdir(os.path.join(folder, c))[0])
+             for c in ("DataSetTags", "DataSetCategories")]
+    for a, b in ((paths[0], "x"), (paths[1], paths[0]), ("x", paths[1])):
+        os.rename(full.ends.path(a), full.ends.path(b))
+    assert "not what the plan names" in full.resume().expect(3).stderr
+    assert "DataSetTags" not in full.there() and "DataSetCategories" not in full.there()
+    full.restore(backup).ok()
+    full.assert_arrived()
 
 
 def test_archives_that_lie(world):
