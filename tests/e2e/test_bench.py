@@ -9,7 +9,7 @@ import pytest
 
 from support.run import ROOT, binary
 
-ROWS = {"plan": 3, "executor": 1, "files": 2, "journal": 3}
+ROWS = {"plan": 3, "executor": 1, "files": 2, "journal": 4}
 
 
 @pytest.mark.parametrize("name", ROWS)
