@@ -106,6 +106,41 @@ def test_second_run_is_refused(migration):
     assert "nobody holds it" in migration.mvimig.run("unlock", migration.work_dir).ok().stdout
 
 
+def test_an_edited_plan_waits_for_the_run_of_the_one_before(migration):
+    """It is neither applied meanwhile, nor kept as the plan that resume would go on with."""
+    running = migration.start_apply(env={"MVIMIG_FAULT": SLOW})
+    while not begun(migration):
+        time.sleep(0.01)
+    kept = pathlib.Path(migration.work_dir, "plan.yaml").read_bytes()
+    plan = pathlib.Path(migration.plan_path)
+    plan.write_bytes(plan.read_bytes().replace(b"onConflict: keep", b"onConflict: replace"))
+    assert plan.read_bytes() != kept
+    migration.apply().expect(11)
+    assert pathlib.Path(migration.work_dir, "plan.yaml").read_bytes() == kept
+    running.wait().ok()
+    assert migration.ask("select count(distinct plan_digest) from run") == [(1,)]
+    migration.apply().ok()
+    assert migration.ask("select count(distinct plan_digest) from run") == [(2,)]
+    migration.assert_arrived()
+
+
+def test_two_migrations_of_the_same_ends_at_once(migration, mvimig):
+    """Each has a lock of its own. What one has brought the other finds there, whoever is first."""
+    other = Migration(migration.ends, mvimig, "other")
+    other.plan().ok()
+    slow = {"MVIMIG_FAULT": "journal-after-commit:sleep=10:1+"}
+    both = [m.start_apply("--jobs", "4", env=slow) for m in (migration, other)]
+    for running in both:
+        running.wait().ok()
+    migration.assert_arrived()
+    for m in (migration, other):
+        mvimig.run("audit", m.work_dir).ok()
+        assert m.ask("select count(*) from conflict") == [(0,)]
+        m.verify().ok()
+    overlap = [m.ask("select started, ended from run where id = 1")[0] for m in (migration, other)]
+    assert max(o[0] for o in overlap) < min(o[1] for o in overlap), "one ended before the other began"
+
+
 def test_unlock_takes_away_from_a_frozen_run(migration):
     running = migration.start_apply(env={"MVIMIG_FAULT": SLOW})
     frozen(migration, running)
