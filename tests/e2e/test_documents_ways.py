@@ -67,6 +67,19 @@ def test_replace_fails_for_a_while(make_ends, failing_server, mvimig, command, f
     assert sorted(there.values()) == [numbered(n, x=1) for n in range(20)]
 
 
+def test_the_source_steps_down(make_ends, mongod, mvimig):
+    server = mongod("4.2", repl_set="rs")
+    m = prepared(make_ends(source=server), mvimig,
+                 [numbered(n, x="x" * 200) for n in range(15000)])
+    m.plan().ok()
+    run = m.start_apply(env={"MVIMIG_FAULT": "dump.page:sleep=1000"})
+    time.sleep(0.6)
+    server.client().admin.command("replSetStepDown", 2, secondaryCatchUpPeriodSecs=0, force=True)
+    run.wait().ok()
+    assert_documents_arrived(m)
+    assert conflicts(m) == [] and sums(m)[0] == 15000
+
+
 # Servers that are killed again and again: MVIMIG_SERVER_KILLS=50 for the long version (script/crash
 # --servers). Each batch is slowed down, and there are more documents for more kills, so that the
 # work lasts as long as the kills do.

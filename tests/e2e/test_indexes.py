@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Indexes: told when the destination lacks them, made when asked for, never dropped."""
+import os
+import time
+
 import pytest
 from bson import SON
 
 from support.migration import Migration
+from support.servers import Mongod
 
 PLACE = "InferenceOps"
 
@@ -17,6 +21,12 @@ def there(end):
     """What a driver tells of them, less what each server writes in its own way."""
     return {i["name"]: {k: v for k, v in i.items() if k not in ("v", "ns", "background", "name")}
             for i in end.db[PLACE].list_indexes() if i["name"] != "_id_"}
+
+
+@pytest.fixture(scope="module")
+def failing_server():
+    with Mongod("6.0", test_commands=True) as server:
+        yield server
 
 
 @pytest.fixture
@@ -98,3 +108,39 @@ def test_one_with_other_options_stays(migration):
 
 def test_files_only_has_none(migration):
     migration.plan("--server", "--files-only", "--create-indexes").expect(2)
+
+
+@pytest.mark.parametrize("failure", [
+    {"errorCode": 91}, {"closeConnection": True},
+    {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}},
+], ids=str)
+def test_making_one_fails_for_a_while(make_ends, failing_server, mvimig, failure):
+    ends = make_ends(destination=failing_server)
+    ends.source.db[PLACE].insert_many({"_id": f"{n:04d}", "name": f"n{n}"} for n in range(50))
+    make(ends.source, [("name", 1)], "by name", unique=True)
+    m = Migration(ends, mvimig)
+    m.plan("--server", "--create-indexes").ok()
+    failing_server.fail_command(["createIndexes"], times=1, appName="mvimig", **failure)
+    m.apply().ok()
+    assert there(ends.destination) == there(ends.source)
+    assert m.ask("select attempts, state from step where kind = 'index'") == [(2, "done")]
+    m.verify().ok()
+
+
+def test_killed_while_it_is_made(make_ends, failing_server, mvimig):
+    """The server goes on by itself; the next run finds what it made."""
+    ends = make_ends(destination=failing_server)
+    ends.source.db[PLACE].insert_many({"_id": f"{n:04d}", "name": f"n{n}"} for n in range(50))
+    make(ends.source, [("name", 1)], "by name", unique=True)
+    m = Migration(ends, mvimig)
+    m.plan("--server", "--create-indexes").ok()
+    failing_server.fail_command(["createIndexes"], times=1, appName="mvimig",
+                                blockConnection=True, blockTimeMS=1500)
+    run = m.start_apply()
+    while not os.path.exists(m.journal_path) or m.ask(
+            "select count(*) from step where kind = 'index' and state = 'running'") != [(1,)]:
+        assert not run.ended()
+        time.sleep(0.02)
+    run.kill9()
+    m.resume().ok()
+    assert there(ends.destination) == there(ends.source)
