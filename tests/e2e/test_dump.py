@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import struct
+import time
 import zipfile
 
 import bson.json_util
@@ -187,6 +188,22 @@ def test_an_old_server_that_hangs_up(make_ends, mvimig, mongod):
     source.fail_command(["find", "getMore"], times=3, closeConnection=True)
     mvimig.run("dump", "-c", ends.write_config(), "--server", "-o", ends.path("b.zip")).ok()
     assert held(read(ends.path("b.zip")), ends.source.database) == at_source(ends)
+
+
+def test_a_source_that_is_killed_and_comes_back(make_ends, mvimig, mongod):
+    source = mongod("4.2")
+    ends = make_ends(source=source)
+    put(ends.source.db, PLACE, [numbered(n, x=n) for n in range(12000)])
+    running = mvimig.start("dump", "-c", ends.write_config(), "--server", "-o", ends.path("b"),
+                           env={"MVIMIG_FAULT": "dump.page:sleep=1500:2"})  # of two pages
+    while not leftovers(ends.folder) and not running.ended():
+        time.sleep(0.02)
+    time.sleep(0.5)  # the first page
+    source.kill9()
+    time.sleep(1.5)  # the second page is asked for, and nobody is there
+    source.restart()
+    running.wait().ok()
+    assert held(read(ends.path("b")), ends.source.database) == at_source(ends)
 
 
 def test_bad_usage(filled, dump, mvimig):
