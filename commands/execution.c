@@ -419,8 +419,13 @@ int execution_walk(struct execution *x, struct err *e) {
         return journal_taken_over(x->journal) ? e->code = ERR_LOCKED : rc;
     }
     struct outcome_left left = {0};
-    if (rc == 0)
-        rc = journal_settle(x->journal, &failure); // the outcome is read as others read it
+    // The outcome is read as others read it: a step that failed just now is no row to them yet.
+    struct err unsettled = {0};
+    int settled = journal_settle(x->journal, &unsettled);
+    if (rc == 0 && settled != 0) {
+        rc = settled;
+        failure = unsettled;
+    }
     if (rc == 0)
         rc = outcome_code(x, &left, &failure);
     x->c->unfinished = outcome.failed + outcome.not_reached;

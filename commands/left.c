@@ -26,16 +26,23 @@ static int put(struct writing *w, json_t *line, struct err *e) {
     return rc == 0 ? tempfile_write(&w->file, "\n", 1, e) : rc;
 }
 
-// Columns of a view under their own names; conflicts that were replaced are no one's work.
+static bool is(const char *name, const char *value, const char *column, const char *expected) {
+    return strcmp(name, column) == 0 && strcmp(value, expected) == 0;
+}
+
+// Columns of a view under their own names; conflicts that were settled are no one's work.
 static int put_row(void *arg, int n, const char *const *names, const char *const *values) {
     struct writing *w = arg;
     json_t *line = json_pack("{ss}", "type", w->type);
     MUST(line != NULL);
     for (int i = 0; i < n; i++) {
-        if (strcmp(names[i], "decision") == 0 && strcmp(values[i], "replaced") == 0) {
+        if (is(names[i], values[i], "decision", "replaced") ||
+            is(names[i], values[i], "decision", "deleted")) {
             json_decref(line);
             return 0;
         }
+        if (is(names[i], values[i], "decision", "failed"))
+            json_object_set_new(line, "type", json_string("conflict"));
         json_t *value = json_string(values[i]);
         json_object_set_new(line, names[i], value != NULL ? value : json_string("(not UTF-8)"));
     }

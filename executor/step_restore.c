@@ -90,7 +90,7 @@ static int do_batches(struct restore *r, struct restore_source *source, struct e
         if (r->failed) {
             return err_set(e, ERR_FAILED,
                            "%llu document(s) of %s stand at the destination with other content "
-                           "(onConflict: fail)",
+                           "(onConflict: fail); `mvimig conflicts` lists them",
                            (unsigned long long)r->failed, r->collection);
         }
     }

@@ -158,3 +158,43 @@ def test_nothing_left_is_no_file(migration):
     assert left(migration)
     migration.apply().ok()
     assert left(migration) is None
+
+
+def left_over(migration):
+    path = os.path.join(migration.work_dir, "left.ndjson")
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as f:
+        return [json.loads(line) for line in f]
+
+
+def test_fail_fast_begins_nothing_more(migration):
+    """Without it, whatever does not wait for what failed is done."""
+    source, destination = migration.ends.source.db, migration.ends.destination.db
+    other = source["DataSetCategories"].find_one()
+    destination["DataSetCategories"].insert_one({**other, "name": "somebody else's"})
+    migration.plan("--server", "--on-conflict", "fail").ok()
+    first = migration.apply("--fail-fast", "--jobs", "1").expect(3)
+    assert "`mvimig conflicts` lists them" in first.stderr
+    done = {name for name, state, _ in steps(migration) if state == "done"}
+    assert [name for name, state, _ in steps(migration) if state == "failed"] == [
+        "restore/DataSetCategories/0001"]
+    types = {line["type"] for line in left_over(migration)}
+    assert types == {"conflict", "failed", "not reached"}
+    migration.apply("--jobs", "1").expect(3)
+    later = {name for name, state, _ in steps(migration) if state == "done"}
+    assert done < later and "restore/DataSets/0001" not in later
+    destination["DataSetCategories"].delete_one({"_id": other["_id"]})
+    migration.resume().ok()
+    assert left_over(migration) == []
+    migration.assert_arrived()
+
+
+def test_what_was_deleted_is_not_left_over(migration):
+    migration.apply().ok()
+    gone = migration.ends.source.db["DLTasks"].find_one()["_id"]
+    migration.ends.source.db["DLTasks"].delete_one({"_id": gone})
+    migration.plan("--server", "--delete").ok()
+    assert "left over" not in migration.apply().ok().stdout
+    assert migration.ask("select decision from conflict") == [("deleted",)]
+    assert left_over(migration) == []
