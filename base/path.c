@@ -161,14 +161,20 @@ int path_open(int rootfd, const char *rel, int flags, mode_t mode) {
     return path_settle(fd, flags);
 }
 
-// Opens `dir` below the root and makes what is missing of it.
+int path_sync_dir(int dirfd) {
+    AUTO_CLOSE int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -1 : fsync(fd);
+}
+
+// Opens `dir` below the root and makes what is missing of it. Names that were found are synced as
+// well: whoever made them may not have come to that yet.
 static int path_make_dirs(int rootfd, const char *dir, mode_t mode) {
     char name[PATH_COMPONENT_MAX + 1];
     AUTO_CLOSE int held = -1;
     int dirfd = rootfd;
     for (const char *rest = dir; *rest != 0;) {
         path_next(&rest, name);
-        if (mkdirat(dirfd, name, mode) != 0 && errno != EEXIST) {
+        if ((mkdirat(dirfd, name, mode) != 0 && errno != EEXIST) || path_sync_dir(dirfd) != 0) {
             return -1;
         }
         int next = path_step(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);

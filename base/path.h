@@ -33,8 +33,13 @@ int path_open(int rootfd, const char *rel, int flags, mode_t mode);
 int path_open_walk(int rootfd, const char *rel, int flags, mode_t mode);
 
 // Opens the directory that holds `rel` and points *leaf at its last component.
-// With `create`, missing directories are made with `mode`. Returns a descriptor or -1 with errno.
+// With `create`, missing directories are made with `mode`, and their names are on disk then.
+// Returns a descriptor or -1 with errno.
 int path_open_parent(int rootfd, const char *rel, bool create, mode_t mode, const char **leaf);
+
+// Brings the names in a directory to disk. The directory is opened anew, so that AT_FDCWD and
+// O_PATH descriptors serve, too. 0, or -1 with errno.
+int path_sync_dir(int dirfd);
 
 // Removes what stands at `rel` (a whole tree, without following links). 0, or -1 with errno;
 // nothing there is no error. It does not go into other file systems mounted below (EXDEV).

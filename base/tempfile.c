@@ -57,15 +57,13 @@ int tempfile_write(struct tempfile *t, const void *data, size_t len, struct err 
     return 0;
 }
 
-// The directory is opened anew, so that AT_FDCWD and O_PATH descriptors serve, too.
 static int tempfile_sync_dir(int dirfd) {
-    AUTO_CLOSE int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int fault = FAULT("tempfile.dirsync");
     if (fault != 0) {
         errno = fault;
         return -1;
     }
-    return fd < 0 ? -1 : fsync(fd);
+    return path_sync_dir(dirfd);
 }
 
 static int tempfile_fail(struct tempfile *t, int errnum, const char *what, struct err *e) {

@@ -98,6 +98,21 @@ int migration_dir_find(struct command_context *c, const struct ends *ends, const
     return 0;
 }
 
+// One directory, and its name brought to disk: a power failure must not take the journal with it.
+static int make_dir(char *path, mode_t mode) {
+    if (mkdir(path, mode) != 0)
+        return errno == EEXIST ? 0 : -1;
+    char *slash = strrchr(path, '/');
+    AUTO_FREE char *parent =
+        slash == NULL ? must_strdup(".") : must_sprintf("%.*s/", (int)(slash - path), path);
+    AUTO_CLOSE int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0)
+        return fsync(fd);
+    // One that may be written and not read.
+    AUTO_CLOSE int made = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return made < 0 ? -1 : syncfs(made);
+}
+
 static int make_dirs(const char *path) {
     char *copy = must_strdup(path);
     int rc = 0;
@@ -105,12 +120,11 @@ static int make_dirs(const char *path) {
         if (*p != '/')
             continue;
         *p = 0;
-        if (mkdir(copy, 0755) != 0 && errno != EEXIST)
-            rc = -1;
+        rc = make_dir(copy, 0755);
         *p = '/';
     }
-    if (rc == 0 && mkdir(copy, 0700) != 0 && errno != EEXIST)
-        rc = -1;
+    if (rc == 0)
+        rc = make_dir(copy, 0700);
     int saved = errno;
     free(copy);
     errno = saved;
