@@ -9,9 +9,10 @@ import time
 
 import pymongo
 import pytest
+from bson.int64 import Int64
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from support.fake_server import FakeServer
+from support.fake_server import FakeServer, message
 from support.servers import Mongod, ServerError, User
 
 VERSIONS = {"4.2": "4.2.6", "6.0": "6.0.5"}
@@ -130,3 +131,32 @@ def test_a_server_that_the_driver_does_not_speak_to(ends, mvimig, wire, says, si
 def test_wire_versions_are_told(ends, mvimig):
     told = mvimig.run("check", "-c", ends.write_config()).ok().stdout
     assert "4.2.6 (wire version 8) at" in told and "6.0.5 (wire version 17) at" in told, told
+
+
+def cursor(**changes):
+    return {"cursor": {"id": Int64(0), "ns": "DLAAS.$cmd.listCollections", "firstBatch": [], **changes}, "ok": 1.0}
+
+
+LIES = {
+    "no cursor": message({"ok": 1.0}),
+    "a batch that is a number": message(cursor(firstBatch=5)),
+    "a cursor's id that is a text": message(cursor(id="abc")),
+    "collections without a name": message(cursor(firstBatch=[{"type": "collection"}, {}])),
+    "BSON of no type": message(b"\x14\0\0\0" + b"\xff" * 15 + b"\0"),
+    "the answer to another question": message({"ok": 1.0}, respond_to=7),
+    "flags that nobody knows": message({"ok": 1.0}, flags=0xffffffff),
+    "answers without end": message({"ok": 1.0}, flags=2, times=50),
+}
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("lie", LIES)
+def test_a_server_that_lies_is_no_empty_server(ends, mvimig, lie):
+    """Nothing is made of its answers: no backup, whole or in part."""
+    with FakeServer(answers=LIES[lie], minWireVersion=0, maxWireVersion=8) as liar:
+        config = ends.write_config(source={"mongoUri": f"mongodb://127.0.0.1:{liar.port}"})
+        done = mvimig.run("dump", "-c", config, "--server", "-o", ends.path("backup.zip"))
+        assert "buildInfo" in liar.commands
+    assert done.rc in (1, 13), done
+    assert "error: " in done.stderr
+    assert [n for n in os.listdir(ends.folder) if "backup" in n] == []

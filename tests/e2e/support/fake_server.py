@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Says hello as a MongoDB server of another age would, and answers nothing else.
+"""Says hello as a MongoDB server of another age would, and answers nothing else; or lies.
 
     with FakeServer(minWireVersion=0, maxWireVersion=5) as server:
         ... mongodb://127.0.0.1:{server.port} ...
+
+    FakeServer(answers=message({"ok": 1.0}))      one answer to whatever is asked: message(request)
 """
 import socket
 import struct
@@ -13,8 +15,19 @@ import bson
 OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
 
 
+def message(document, flags=0, respond_to=0, times=1):
+    """An answer with that document; `respond_to` away from the request it belongs to."""
+    raw = bson.encode(document) if isinstance(document, dict) else document
+
+    def answer(request):
+        return times * (struct.pack("<iiiiIB", 21 + len(raw), 1, request + respond_to, OP_MSG,
+                                    flags, 0) + raw)
+    return answer
+
+
 class FakeServer:
-    def __init__(self, **hello):
+    def __init__(self, answers=None, **hello):
+        self.answers = answers
         self.hello = {"ismaster": True, "maxBsonObjectSize": 16777216,
                       "maxMessageSizeBytes": 48000000, "maxWriteBatchSize": 1000, **hello,
                       "ok": 1.0}
@@ -53,6 +66,8 @@ class FakeServer:
         command = next(iter(bson.decode(body[at:at + size])))
         self.commands.append(command)
         known = command.lower() in ("ismaster", "hello")
+        if self.answers and not known:
+            return self.answers(request)
         answer = bson.encode(self.hello if known else {
             "ok": 0.0, "errmsg": f"no such command: {command}", "code": 59})
         if code == OP_QUERY:
