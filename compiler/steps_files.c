@@ -274,7 +274,8 @@ static void rest_steps(struct compiling *c) {
             const char *name = name_component(c->scratch, r->top);
             rest_step(c, arena_printf(c->arena, "files/rest/%s", name), r->top, &r->count);
         } else {
-            whole[n++] = (struct named_entry){r->top, NULL, r->count};
+            whole[n] = (struct named_entry){r->top, NULL, r->count};
+            whole[n++].count.files++; // itself
         }
     }
     entry_steps(c, "whole", ".", whole, n);

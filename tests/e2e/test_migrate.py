@@ -243,3 +243,12 @@ def test_explain_a_step(migration):
     migration.apply().expect(3)
     failed = explain("restore/ProjectGroups/0001", "-c", migration.config).ok().stdout
     assert "failed after" in failed and "last error" in failed, failed
+
+
+def test_what_was_planned_is_what_is_handled(migration):
+    """Each step comes to as many files, documents and bytes as the scan saw."""
+    migration.plan().ok()
+    migration.apply()
+    off = migration.ask("SELECT name, expected_files, files, expected_documents, documents FROM step"
+                        " WHERE coalesce(expected_files, 0) <> files OR coalesce(expected_documents, 0) <> documents")
+    assert off == []
