@@ -42,10 +42,12 @@ void execution_init(struct execution *x, struct command_context *c) {
     x->c = c;
     x->ends = (struct ends)ENDS_INIT;
     x->workdir_fd = -1;
+    x->rate = c->options->bwlimit > 0 ? rate_new(c->options->bwlimit) : NULL;
 }
 
 void execution_close(struct execution *x) {
     base_close(STEAL(x->base));
+    rate_free(STEAL(x->rate));
     journal_close(STEAL(x->journal));
     lock_release(STEAL(x->lock));
     auto_close(&x->workdir_fd);
@@ -296,6 +298,7 @@ void execution_fill_run(struct execution *x) {
                           .source_root = x->ends.source_root,
                           .destination_files = x->ends.destination_files,
                           .base = x->base,
+                          .rate = x->rate,
                           .jobs = o->jobs > 0 ? (int)o->jobs : JOBS_DEFAULT,
                           .fail_fast = o->fail_fast,
                           .checksum = o->checksum,
@@ -408,6 +411,11 @@ int execution_walk(struct execution *x, struct err *e) {
     if (rc != 0)
         return rc;
     log_head(x);
+    if (x->rate != NULL) {
+        char n[HUMAN_TEXT];
+        out_log(x->c->out, OUT_INFO, NULL, "sending at most %s a second (--bwlimit)",
+                human_bytes(x->c->options->bwlimit, n));
+    }
     int64_t began = clock_mono_ns();
     if (x->c->options->max_duration > 0)
         x->run.deadline_mono_ns = began + x->c->options->max_duration * INT64_C(1000000000);

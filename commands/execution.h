@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "base/rate.h"
 #include "commands/command.h"
 #include "commands/ends.h"
 #include "executor/run.h"
@@ -24,6 +25,7 @@ struct execution {
     struct lock *lock;
     struct journal *journal;
     struct base *base;
+    struct rate *rate; // NULL: no limit
     struct run run;
     bool quiet; // the outcome is told by the command itself
 };

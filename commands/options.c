@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "base/rate.h"
 #include "base/ytree.h"
 
-enum option_kind { FLAG, TEXT, LIST, COUNT, MAYBE, SPAN };
+enum option_kind { FLAG, TEXT, LIST, COUNT, MAYBE, SPAN, RATE };
 
 struct option_row {
     const char *name;
@@ -94,6 +95,17 @@ static int set_span(const struct option_row *row, const char *value, long *field
     return err_set(e, ERR_USAGE, "--%s takes a time as 90s, 30m, 8h or 2d", row->name);
 }
 
+static int set_rate(const struct option_row *row, const char *value, uint64_t *field,
+                    struct err *e) {
+    char shown[100];
+    if (rate_parse(value, field) == 0)
+        return 0;
+    return err_set(e, ERR_USAGE,
+                   "--%s takes KiB a second, or a number with K, M, G, KB, MB, GB or B behind it, "
+                   "not %s",
+                   row->name, escape_into(shown, sizeof shown, value, strlen(value)));
+}
+
 static int set_value(struct parse *p, const struct option_row *row, const char *value,
                      struct err *e) {
     void *field = (char *)p->out + row->offset;
@@ -118,6 +130,8 @@ static int set_value(struct parse *p, const struct option_row *row, const char *
         return set_count(row, value, field, e);
     case SPAN:
         return set_span(row, value, field, e);
+    case RATE:
+        return set_rate(row, value, field, e);
     }
     return 0;
 }
@@ -189,6 +203,10 @@ static const char *word_of(const struct option_row *row, const void *field, stru
     case SPAN: {
         long n = *(const long *)field;
         return n == 0 ? NULL : arena_printf(a, "--%s=%ld", row->name, n);
+    }
+    case RATE: {
+        uint64_t n = *(const uint64_t *)field;
+        return n == 0 ? NULL : arena_printf(a, "--%s=%lluB", row->name, (unsigned long long)n);
     }
     case LIST:
         break;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -35,6 +36,7 @@ struct options {
         plan_only, output_only, follow, insecure;
     long jobs, pass;                 // 0: not given
     long max_duration, lock_timeout; // seconds; 0: not given
+    uint64_t bwlimit;                // bytes a second; 0: no limit
     const char **words;              // what is no option: PLAN, NAME
     size_t n_words, cap_words;
 };

@@ -3,8 +3,8 @@
 // argument for people or NULL, commands that know it, what it does).
 // Kinds: FLAG sets a bool, TEXT a string (once only), LIST adds to a list, COUNT a number of 1 to
 // 64, MAYBE a string that may be left out ("" then) and is given as --name=VALUE, SPAN a time as
-// seconds. Expanded into the parser, `-h` of each command and docs/options.md; tests/lint/tables.py
-// fails when they disagree.
+// seconds, RATE bytes a second. Expanded into the parser, `-h` of each command and docs/options.md;
+// tests/lint/tables.py fails when they disagree.
 OPTION("config", 'c', TEXT, config, "FILE",
        C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
            C_AUDIT | C_CLEAN | C_RUN | C_DEPLOY | C_COLLISIONS | C_CHECK | C_DUMP | C_RESTORE,
@@ -58,6 +58,9 @@ OPTION("dry-run", 0, FLAG, dry_run, NULL, C_APPLY | C_RESUME | C_RESTORE,
 OPTION("max-duration", 0, SPAN, max_duration, "TIME",
        C_APPLY | C_RESUME | C_RUN | C_DEPLOY | C_RESTORE,
        "stop in good order after 90s, 30m, 8h; resume goes on")
+OPTION("bwlimit", 0, RATE, bwlimit, "RATE", C_APPLY | C_RESUME | C_RUN | C_DEPLOY | C_RESTORE,
+       "send at most that much a second, of files and documents together: KiB, or with K, M, G "
+       "(of 1,024), KB, MB, GB (of 1,000) or B behind it, as rsync takes it; 0: no limit")
 OPTION("lock-timeout", 0, SPAN, lock_timeout, "TIME",
        C_APPLY | C_RESUME | C_VERIFY | C_RUN | C_DEPLOY | C_RESTORE,
        "wait that long for another run to end (default: not at all)")

@@ -192,6 +192,11 @@ static int replace_once(struct restore *r, struct restore_doc *d, struct err *e)
 }
 
 static int replace(struct restore *r, struct restore_doc *d, struct err *e) {
+    // Not while its place is empty.
+    int waited = rate_wait(r->s->run->rate, d->expected_len, NULL, NULL, e);
+    if (waited) {
+        return waited;
+    }
     for (int round = 0; round < ROUNDS; round++) {
         int rc = replace_once(r, d, e);
         if (rc) {

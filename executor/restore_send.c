@@ -83,11 +83,18 @@ static int take_claims(struct restore *r, struct restore_batch *b, struct sendin
 static int send_round(struct restore *r, struct restore_batch *b, struct sending *s,
                       struct err *e) {
     struct mongo_insert_reply reply;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        bytes += s->lens[i];
+    }
     int fault = FAULT("restore.insert");
     if (fault) {
         return err_sys(e, ERR_RETRY, fault, "%s: fault", r->collection);
     }
-    int rc = mongo_insert(r->destination, r->collection, s->bytes, s->lens, s->n, &reply, e);
+    int rc = rate_wait(r->s->run->rate, bytes, NULL, NULL, e);
+    if (rc == 0) {
+        rc = mongo_insert(r->destination, r->collection, s->bytes, s->lens, s->n, &reply, e);
+    }
     if (rc) {
         return rc;
     }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/rate.h"
 #include "plans/plan.h"
 #include "site/files.h"
 #include "site/mongo.h"
@@ -29,6 +30,7 @@ struct run {
     int source_root;                              // descriptor of the data directory, or -1
     struct file_end *destination_files;           // NULL when the plan has no file steps
     struct base *base; // what earlier passes have laid (executor/base.h); NULL: nothing is known
+    struct rate *rate; // of what is sent, by all steps together; NULL: no limit
     int jobs;
     bool fail_fast, checksum;
     const char *only;  // a step's ID, or a prefix ending in "/"; NULL: all

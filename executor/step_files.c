@@ -167,6 +167,7 @@ int step_files_run(struct step_run *s, struct err *e) {
                             .selection = sel.tree,
                             .on_conflict = s->step->on_conflict,
                             .checksum = s->run->checksum,
+                            .rate = s->run->rate,
                             .manifest_fd = manifest.fd,
                             .step = s->step->id,
                             .arg = &sending,

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/rate.h"
 #include "schema/scope.h"
 #include "site/tree.h"
 
@@ -70,10 +71,11 @@ struct files_job {
     int source_root;
     struct tree_selection selection;
     enum conflict_policy on_conflict;
-    bool checksum;    // compare content by digest, not by size and time
-    bool dry_run;     // compare only
-    int manifest_fd;  // receives the manifest of the selection (site/manifest.h); -1: none
-    const char *step; // for messages
+    bool checksum;     // compare content by digest, not by size and time
+    bool dry_run;      // compare only
+    struct rate *rate; // of the content that is sent; NULL: no limit
+    int manifest_fd;   // receives the manifest of the selection (site/manifest.h); -1: none
+    const char *step;  // for messages
     void *arg;
     int (*batch)(void *arg, const struct files_batch *b, struct err *e); // durable: record it
     int (*conflict)(void *arg, const struct files_conflict *c, struct err *e);

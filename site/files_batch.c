@@ -65,10 +65,16 @@ void batches_free(struct sender *s) {
 
 // --- the archive
 
+static int say_alive(void *wire, struct err *e) {
+    return wire_alive(wire, e);
+}
+
 static int flush_frame(struct sender *s, struct err *e) {
-    int rc = s->frame.len == 0
-                 ? 0
-                 : wire_send(&s->session.wire, FRAME_TAR, s->frame.data, s->frame.len, e);
+    struct wire *w = &s->session.wire;
+    int rc = s->frame.len == 0 ? 0 : rate_wait(s->job->rate, s->frame.len, say_alive, w, e);
+    if (rc == 0 && s->frame.len > 0) {
+        rc = wire_send(w, FRAME_TAR, s->frame.data, s->frame.len, e);
+    }
     buf_clear(&s->frame);
     return rc;
 }
@@ -79,11 +85,11 @@ static la_ssize_t on_write(struct archive *a, void *arg, const void *data, size_
     const char *from = data;
     (void)a;
     for (size_t left = len; left > 0 && s->late.code == 0;) {
-        size_t part = TAR_FRAME - s->frame.len < left ? TAR_FRAME - s->frame.len : left;
+        size_t part = s->frame.max - s->frame.len < left ? s->frame.max - s->frame.len : left;
         buf_put(&s->frame, from, part);
         from += part;
         left -= part;
-        if (s->frame.len == TAR_FRAME) {
+        if (s->frame.len == s->frame.max) {
             flush_frame(s, &s->late);
         }
     }
@@ -102,7 +108,7 @@ int archive_failed(struct sender *s, struct err *e) {
 static int archive_open(struct sender *s, struct err *e) {
     s->entry = s->entry == NULL ? archive_entry_new() : s->entry;
     s->archive = archive_write_new();
-    s->frame.max = TAR_FRAME;
+    s->frame.max = rate_piece(s->job->rate, TAR_FRAME);
     if (s->archive == NULL || s->entry == NULL ||
         archive_write_set_format_pax(s->archive) != ARCHIVE_OK ||
         archive_write_set_options(s->archive, "hdrcharset=BINARY,xattrheader=SCHILY") !=

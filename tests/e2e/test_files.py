@@ -4,6 +4,7 @@ transports that lie, as the journal tells it."""
 import os
 import random
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -85,6 +86,23 @@ def test_an_end_that_rounds_times_is_sent_nothing_again(tmp_path, mvimig):
     assert again.ask("select count(*) from batch") == [(0,)]
     again.verify("--checksum").ok()
     files.unmount(place)
+
+
+def test_what_rsync_has_brought_is_compared_and_not_sent(tmp_path, mvimig, way):
+    if shutil.which("rsync") is None:
+        pytest.skip("needs rsync")
+    m = FilesMigration(tmp_path, mvimig, **way)
+    paths = fill(m.source, 60)
+    subprocess.run(["rsync", "-a", m.source + "/", m.destination], check=True)
+    cut = paths[7].replace(m.source, m.destination)
+    times = os.stat(cut)
+    with open(cut, "r+b") as f:  # of the right size and time, and yet not whole
+        f.write(bytes(os.path.getsize(cut)))
+    os.utime(cut, ns=(times.st_atime_ns, times.st_mtime_ns))
+    m.apply("--checksum").expect(0)
+    assert m.sent() == (1, os.path.getsize(paths[7]))
+    m.assert_arrived(ignore=("directory mtime",))
+    m.verify("--checksum").ok()
 
 
 def test_what_is_left_over_is_told_at_once(tmp_path, mvimig):

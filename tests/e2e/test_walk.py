@@ -2,6 +2,7 @@
 """What is run and what is passed over: --dry-run, --only, --rerun, --max-duration, --lock-timeout."""
 import json
 import os
+import signal
 import time
 
 import pytest
@@ -102,6 +103,25 @@ def test_max_duration_stops_in_good_order(migration):
     assert migration.ask("select count(*) from step where state in ('running', 'failed')") == [(0,)]
     assert migration.ask("select count(*) from step where state = 'pending'")[0][0] > 0
     migration.resume().ok()
+    migration.assert_arrived()
+
+
+def test_bwlimit(migration):
+    """A byte a second: whoever sends the second piece waits, files as well as documents. A signal ends
+    the wait, which would be one of many minutes."""
+    dies = {"MVIMIG_FAULT": "rate-wait:kill"}
+    for part in "dump/", "files/", "restore/":
+        running = migration.start_apply("--bwlimit", "1B", "--only", part, env=dies)
+        running.wait().expect(0 if part == "dump/" else -9)
+        if part == "files/":
+            migration.apply("--only", part).ok()
+    waits = migration.start_apply("--bwlimit", "1B")
+    while "at most 1 B a second" not in waits.stderr_so_far():
+        assert not waits.ended()
+        time.sleep(0.05)
+    waits.signal(signal.SIGTERM)
+    waits.wait().expect(143)
+    assert "at most 31 MB a second" in migration.resume_with("--bwlimit=30m").ok().stderr
     migration.assert_arrived()
 
 
