@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A mounted directory as the destination: the receiver is a thread at the other end of a socket
-// pair, and speaks the same protocol as one in a pod.
+// A mounted directory as the destination: the receiver is a thread at the other end of a channel,
+// and speaks the same protocol as one in a pod.
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/path.h"
 #include "site/files.h"
-
-#define SOCKET_BUFFER (1 << 20)
 
 struct directory {
     struct file_end end;
@@ -20,14 +16,15 @@ struct directory {
 };
 struct serving {
     pthread_t thread;
-    int root, fd;
+    int root;
+    struct channel *channel;
 };
 
 static void *serve(void *arg) {
     struct serving *s = arg;
     struct err ignored = {0}; // the sender was told
-    receive_serve(s->root, s->fd, s->fd, &ignored);
-    auto_close(&s->fd);
+    receive_serve_channel(s->root, s->channel, &ignored);
+    channel_close(s->channel, 1);
     return NULL;
 }
 
@@ -43,31 +40,24 @@ static int start(struct serving *s) {
 
 static int directory_open(struct file_end *end, struct file_stream *stream, struct err *e) {
     struct directory *d = (struct directory *)end;
-    int pair[2], size = SOCKET_BUFFER;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
-        return err_sys(e, ERR_IO, errno, "%s: no stream to the receiver", end->label);
-    }
-    for (int i = 0; i < 2; i++) { // larger is only quicker
-        setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    }
     struct serving *s = must_calloc(1, sizeof *s);
-    *s = (struct serving){.root = d->root, .fd = pair[1]};
+    *s = (struct serving){.root = d->root, .channel = channel_new()};
     int errnum = start(s);
     if (errnum != 0) {
-        close(pair[0]);
-        close(pair[1]);
+        channel_free(s->channel);
         free(s);
         return err_sys(e, ERR_FAILED, errnum, "%s: no thread for the receiver", end->label);
     }
-    *stream = (struct file_stream){.to = pair[0], .from = pair[0], .state = s};
+    *stream = (struct file_stream){.to = -1, .from = -1, .channel = s->channel, .state = s};
     return 0;
 }
 
 static void directory_close(struct file_end *end, struct file_stream *stream) {
     struct serving *s = stream->state;
     (void)end;
-    close(stream->to);
+    channel_close(s->channel, 0);
     pthread_join(s->thread, NULL);
+    channel_free(s->channel);
     free(s);
 }
 

@@ -15,12 +15,14 @@
 #include "base/hash.h"
 #include "base/rate.h"
 #include "schema/scope.h"
+#include "site/channel.h"
 #include "site/tree.h"
 
 // How a receiver is reached: each open gives a stream of its own, served by a receiver of its own.
 struct file_stream {
-    int to, from; // descriptors to and from the receiver
-    void *state;  // of the transport
+    int to, from;            // descriptors to and from the receiver
+    struct channel *channel; // side 0, instead of those: the receiver is a thread of this process
+    void *state;             // of the transport
 };
 struct file_end {
     const char *label;
@@ -43,6 +45,8 @@ void file_end_free(struct file_end *end);
 // but below `rootfd`, stages in ".mvimig-staging-NONCE" there and removes it at the end, and
 // removes what dead receivers have left. SIGPIPE must be ignored in the process.
 int receive_serve(int rootfd, int from_sender, int to_sender, struct err *e);
+// The same over side 1 of a channel.
+int receive_serve_channel(int rootfd, struct channel *channel, struct err *e);
 
 // True when a file laid at the destination is seen in the source's root: one and the same
 // directory.

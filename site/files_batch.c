@@ -73,7 +73,7 @@ static int flush_frame(struct sender *s, struct err *e) {
     struct wire *w = &s->session.wire;
     int rc = s->frame.len == 0 ? 0 : rate_wait(s->job->rate, s->frame.len, say_alive, w, e);
     if (rc == 0 && s->frame.len > 0) {
-        rc = wire_send(w, FRAME_TAR, s->frame.data, s->frame.len, e);
+        rc = wire_send_buf(w, FRAME_TAR, &s->frame, e);
     }
     buf_clear(&s->frame);
     return rc;

@@ -71,7 +71,11 @@ int session_open(struct session *s, struct file_end *end, bool writes, struct er
     s->streaming = true;
     int timeout = end->timeout_ms > 0 ? end->timeout_ms : PROTOCOL_TIMEOUT_MS;
     s->wired = true;
-    rc = wire_open(&s->wire, s->stream.from, s->stream.to, timeout, s->peer, e);
+    if (s->stream.channel != NULL) {
+        wire_open_channel(&s->wire, s->stream.channel, 0, timeout, s->peer);
+    } else {
+        rc = wire_open(&s->wire, s->stream.from, s->stream.to, timeout, s->peer, e);
+    }
     s->wire.duplex = true;
     return rc < 0 ? rc : greet(s, writes, e);
 }

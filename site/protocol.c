@@ -25,6 +25,19 @@ static int set_nonblocking(int fd, struct err *e) {
     return 0;
 }
 
+void wire_open_channel(struct wire *w, struct channel *c, int side, int timeout_ms,
+                       const char *peer) {
+    *w = (struct wire){.in = -1,
+                       .out = -1,
+                       .channel = c,
+                       .side = side,
+                       .timeout_ms = timeout_ms,
+                       .peer = peer,
+                       .taken = BUF_INIT(PROTOCOL_FRAME_MAX)};
+    pthread_mutex_init(&w->lock, NULL);
+    w->sent_ns = w->came_ns = clock_mono_ns();
+}
+
 int wire_open(struct wire *w, int in, int out, int timeout_ms, const char *peer, struct err *e) {
     *w = (struct wire){.in = in, .out = out, .timeout_ms = timeout_ms, .peer = peer};
     pthread_mutex_init(&w->lock, NULL);
@@ -38,6 +51,7 @@ int wire_open(struct wire *w, int in, int out, int timeout_ms, const char *peer,
 void wire_close(struct wire *w) {
     free(w->data);
     w->data = NULL;
+    buf_free(&w->taken);
     pthread_mutex_destroy(&w->lock);
 }
 
@@ -144,7 +158,25 @@ static int silent(const struct wire *w, struct err *e) {
     return err_set(e, ERR_RETRY, "%s: silent for %d s", w->peer, (w->timeout_ms + 999) / 1000);
 }
 
+// As wire_poll, waiting for at most that long.
+static int take_channel(struct wire *w, struct frame *f, int wait_ms) {
+    uint8_t type;
+    enum channel_result r = channel_take(w->channel, w->side, &type, &w->taken, wait_ms);
+    if (r != CHANNEL_OK) {
+        return r == CHANNEL_NONE ? 2 : 0;
+    }
+    w->came_ns = clock_mono_ns();
+    if (type == FRAME_ALIVE) {
+        return 2;
+    }
+    *f = (struct frame){.type = type, .data = w->taken.data, .len = w->taken.len};
+    return 1;
+}
+
 int wire_poll(struct wire *w, struct frame *f, struct err *e) {
+    if (w->channel != NULL) {
+        return take_channel(w, f, 0);
+    }
     int rc = in_frame(w, f, e);
     if (rc != 0) {
         return rc;
@@ -179,8 +211,16 @@ int wire_recv(struct wire *w, struct frame *f, struct err *e) {
             return rc;
         }
         int wait = w->timeout_ms <= 0 || left > w->timeout_ms / 4 ? w->timeout_ms / 4 : left;
+        wait = wait <= 0 ? 30000 : wait + 1;
+        if (w->channel != NULL) {
+            rc = take_channel(w, f, wait);
+            if (rc != 2) {
+                return rc;
+            }
+            continue;
+        }
         struct pollfd p = {.fd = w->in, .events = POLLIN};
-        poll(&p, 1, wait <= 0 ? 30000 : wait + 1);
+        poll(&p, 1, wait);
     }
 }
 
@@ -244,8 +284,35 @@ void wire_head(enum frame_type type, const void *data, size_t len, uint8_t head[
     set_u32(head + 9, head_check(head));
 }
 
+static int send_channel(struct wire *w, enum frame_type type, struct buf *b, struct err *e) {
+    enum channel_result r =
+        channel_send(w->channel, w->side, (uint8_t)type, b, type == FRAME_TAR, w->timeout_ms);
+    if (r != CHANNEL_OK) {
+        return r == CHANNEL_SILENT ? silent(w, e)
+                                   : err_set(e, ERR_RETRY, "%s: the stream broke", w->peer);
+    }
+    pthread_mutex_lock(&w->lock);
+    w->sent_ns = clock_mono_ns();
+    pthread_mutex_unlock(&w->lock);
+    return 0;
+}
+
+int wire_send_buf(struct wire *w, enum frame_type type, struct buf *b, struct err *e) {
+    if (w->channel != NULL) {
+        return send_channel(w, type, b, e);
+    }
+    int rc = wire_send(w, type, b->data, b->len, e);
+    buf_clear(b);
+    return rc;
+}
+
 int wire_send(struct wire *w, enum frame_type type, const void *data, size_t len, struct err *e) {
     MUST(len <= PROTOCOL_FRAME_MAX);
+    if (w->channel != NULL) {
+        AUTO_BUF struct buf copy = BUF_INIT(PROTOCOL_FRAME_MAX);
+        buf_put(&copy, data, len);
+        return send_channel(w, type, &copy, e);
+    }
     uint8_t head[HEAD];
     wire_head(type, data, len, head);
     struct iovec v[2] = {{.iov_base = head, .iov_len = HEAD},

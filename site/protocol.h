@@ -44,6 +44,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "site/channel.h"
 #include "site/tree.h"
 
 #define PROTOCOL_MAGIC "mvimig files"
@@ -88,6 +89,10 @@ enum frame_type {
 
 struct wire {
     int in, out; // borrowed, made non-blocking
+    // Within this process, instead of the descriptors; borrowed.
+    struct channel *channel;
+    int side;
+    struct buf taken; // the frame that was handed out
     int timeout_ms;
     bool duplex;      // take in what comes while a frame waits to go out
     const char *peer; // "receiver at destination", for messages
@@ -104,9 +109,13 @@ struct frame {
 };
 
 int wire_open(struct wire *w, int in, int out, int timeout_ms, const char *peer, struct err *e);
-void wire_close(struct wire *w); // the descriptors stay open
+void wire_open_channel(struct wire *w, struct channel *c, int side, int timeout_ms,
+                       const char *peer);
+void wire_close(struct wire *w); // the descriptors or the channel stay open
 // Sends one frame; any thread. ERR_RETRY when the stream broke or nobody read for the timeout.
 int wire_send(struct wire *w, enum frame_type type, const void *data, size_t len, struct err *e);
+// The same with the content of `b`, which is empty afterwards and may have other memory.
+int wire_send_buf(struct wire *w, enum frame_type type, struct buf *b, struct err *e);
 // The next frame: 1, or 0 when the stream ended between two frames. ERR_RETRY as above, and for
 // anything that is no frame. One thread.
 int wire_recv(struct wire *w, struct frame *f, struct err *e);

@@ -213,10 +213,8 @@ static void receiver_open(struct receiver *r, int rootfd) {
     pthread_cond_init(&r->committer.turn, NULL);
 }
 
-int receive_serve(int rootfd, int from_sender, int to_sender, struct err *e) {
-    struct receiver *r = must_calloc(1, sizeof *r);
-    receiver_open(r, rootfd);
-    int rc = wire_open(&r->wire, from_sender, to_sender, PROTOCOL_TIMEOUT_MS, "sender", e);
+// From the greeting to the end, over a wire that is open, or could not be opened (rc).
+static int serve_to_the_end(struct receiver *r, int rc, struct err *e) {
     rc = rc < 0 ? rc : serve(r, e);
     if (rc >= 0) {
         int waited = committer_wait(r, e);
@@ -230,4 +228,18 @@ int receive_serve(int rootfd, int from_sender, int to_sender, struct err *e) {
     receiver_close(r);
     free(r);
     return rc < 0 ? rc : 0;
+}
+
+int receive_serve(int rootfd, int from_sender, int to_sender, struct err *e) {
+    struct receiver *r = must_calloc(1, sizeof *r);
+    receiver_open(r, rootfd);
+    int rc = wire_open(&r->wire, from_sender, to_sender, PROTOCOL_TIMEOUT_MS, "sender", e);
+    return serve_to_the_end(r, rc, e);
+}
+
+int receive_serve_channel(int rootfd, struct channel *channel, struct err *e) {
+    struct receiver *r = must_calloc(1, sizeof *r);
+    receiver_open(r, rootfd);
+    wire_open_channel(&r->wire, channel, 1, PROTOCOL_TIMEOUT_MS, "sender");
+    return serve_to_the_end(r, 0, e);
 }
