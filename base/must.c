@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/pages.h"
+
 void must_failed(const char *file, int line, const char *cond) {
     // No allocation and no stdio: the heap may be what is broken.
     char text[512];
@@ -35,6 +37,7 @@ void *must_realloc(void *p, size_t n, size_t size) {
     MUST(!__builtin_mul_overflow(n, size, &bytes));
     void *q = realloc(p, bytes > 0 ? bytes : 1);
     MUST(q != NULL);
+    pages_large(q, bytes);
     return q;
 }
 
