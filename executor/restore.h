@@ -16,6 +16,8 @@
 // and a document goes through the states of enum doc_state on its way.
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "executor/laid.h"
 #include "executor/step.h"
@@ -45,8 +47,10 @@ struct restore_doc {
     size_t source_len, expected_len;
     size_t source_at, expected_at; // where they are in the batch's buffers
     bool fixed;
-    struct docid id; // of `expected`; type 0: it has none
-    bool zero_time;  // has a top-level Timestamp(0, 0)
+    struct docid id;           // of `expected`; type 0: it has none
+    bool zero_time;            // has a top-level Timestamp(0, 0)
+    uint8_t digest[HASH_SIZE]; // of `expected`, when digested
+    bool digested;
     enum doc_state state;
     bool updated;         // differs, but is as the base left it: ours is newer
     const char *class;    // conflict: "different", "updated", "unfixed", "unique-clash"
@@ -79,6 +83,8 @@ struct restore_source {
     size_t held_len;
     uint64_t held_offset;
     bool ended;
+    struct hash *hash;        // for digests of what is to be sent; NULL: nobody needs them
+    atomic_bool mostly_there; // at the destination, by the batch before: no digests ahead
 };
 // Fills the next batch that is not done. 1: it holds at least one document; 0: the dump is at its
 // end; negative: ERR_DATA, ERR_IO.
@@ -134,6 +140,7 @@ struct restore {
     const char *collection;
     bool look_first;
     struct laid_writer *laid;
+    struct restore_source *source;
     struct hash *hash;           // for the digests of what was laid
     uint64_t failed;             // documents that the policy "fail" stops at
     struct step_result recorded; // how much of the step's result the journal has, batch by batch
@@ -155,8 +162,6 @@ int restore_unique_clash(struct restore *r, struct restore_doc *d,
 int restore_resolve(struct restore *r, struct restore_batch *b, struct err *e);
 // Puts right the zero Timestamps of documents that were inserted.
 int restore_mend_time(struct restore *r, struct restore_batch *b, struct err *e);
-// True when any top-level element but _id is Timestamp(0, 0).
-bool restore_has_zero_time(const uint8_t *doc, size_t len);
 // Writes the batch with its conflicts and problems into the journal.
 int restore_record(struct restore *r, struct restore_batch *b, struct err *e);
 

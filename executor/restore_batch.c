@@ -85,25 +85,34 @@ static int skip_done(struct restore_source *s, struct err *e) {
     return rc;
 }
 
-bool restore_has_zero_time(const uint8_t *doc, size_t len) {
+// What of the document counts later: its first _id, and whether any other element at the top is
+// Timestamp(0, 0). Negative: it is damaged.
+static int examine(struct restore_doc *d) {
     static const uint8_t zero[8];
     struct doc_iter it;
     struct doc_element el;
-    doc_iter_init(&it, doc, len);
-    while (doc_next(&it, &el) > 0) {
-        if (el.type == BSON_TYPE_TIMESTAMP && memcmp(el.value, zero, sizeof zero) == 0 &&
-            strcmp(el.name, "_id") != 0) {
-            return true;
+    int rc;
+    d->id = (struct docid){0};
+    d->zero_time = false;
+    doc_iter_init(&it, d->expected, d->expected_len);
+    while ((rc = doc_next(&it, &el)) > 0) {
+        if (strcmp(el.name, "_id") == 0) {
+            if (d->id.type == 0) {
+                d->id = (struct docid){.type = el.type, .value = el.value, .len = el.value_len};
+            }
+        } else if (el.type == BSON_TYPE_TIMESTAMP && memcmp(el.value, zero, sizeof zero) == 0) {
+            d->zero_time = true;
         }
     }
-    return false;
+    return rc;
 }
 
 static int add(struct restore_source *s, struct restore_batch *b, struct err *e) {
     struct restore_doc *d = &b->docs[b->n];
     AUTO_BUF struct buf fixed = BUF_INIT(2u * DOC_MAX);
     *d = (struct restore_doc){.offset = s->held_offset, .source_at = b->source.len};
-    int rc = fixups_apply(s->fixups, s->held, s->held_len, &fixed, e);
+    // Without fix-ups it would only look at the elements, as examine() does.
+    int rc = fixups_empty(s->fixups) ? 0 : fixups_apply(s->fixups, s->held, s->held_len, &fixed, e);
     if (rc < 0) {
         return err_wrap(e, "document at byte %llu of the dump", (unsigned long long)d->offset);
     }
@@ -132,11 +141,10 @@ int restore_batch_point(struct restore_batch *b, struct err *e) {
         struct restore_doc *d = &b->docs[i];
         d->source = b->source.data + d->source_at;
         d->expected = d->fixed ? b->fixed.data + d->expected_at : d->source;
-        if (docid_find(d->expected, d->expected_len, &d->id) < 0) {
+        if (examine(d) < 0) {
             return err_set(e, ERR_DATA, "document at byte %llu of the dump is damaged",
                            (unsigned long long)d->offset);
         }
-        d->zero_time = restore_has_zero_time(d->expected, d->expected_len);
     }
     return 1;
 }
@@ -150,6 +158,15 @@ int restore_batch_put(struct restore_source *s, struct restore_batch *b, const u
     }
     int rc = add(s, b, e);
     return rc == 0 ? 1 : rc;
+}
+
+// While the batch before is at the server.
+static void digest_all(struct restore_source *s, struct restore_batch *b) {
+    for (size_t i = 0; i < b->n; i++) {
+        struct restore_doc *d = &b->docs[i];
+        restore_digest_with(s->hash, d->expected, d->expected_len, d->digest);
+        d->digested = true;
+    }
 }
 
 int restore_batch_fill(struct restore_source *s, struct restore_batch *b, struct err *e) {
@@ -171,5 +188,9 @@ int restore_batch_fill(struct restore_source *s, struct restore_batch *b, struct
         }
         rc = hold(s, e);
     }
-    return rc < 0 ? rc : restore_batch_point(b, e);
+    rc = rc < 0 ? rc : restore_batch_point(b, e);
+    if (rc > 0 && s->hash != NULL && !s->mostly_there) {
+        digest_all(s, b);
+    }
+    return rc;
 }

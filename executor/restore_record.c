@@ -80,15 +80,16 @@ void restore_key(const struct docid *id, struct buf *out) {
 
 // What we have put there ourselves is ours to update or delete in later passes; what took the place
 // of somebody else's by policy stays theirs.
-static int record_laid(struct restore *r, const struct restore_batch *b, struct err *e) {
+static int record_laid(struct restore *r, struct restore_batch *b, struct err *e) {
     AUTO_BUF struct buf key = BUF_INIT(DOC_MAX);
     for (size_t i = 0; i < b->n; i++) {
-        const struct restore_doc *d = &b->docs[i];
+        struct restore_doc *d = &b->docs[i];
         if (d->state == DOC_SENT || (d->state == DOC_REPLACED && d->updated)) {
-            uint8_t digest[HASH_SIZE];
-            restore_digest_with(r->hash, d->expected, d->expected_len, digest);
+            if (!d->digested) {
+                restore_digest_with(r->hash, d->expected, d->expected_len, d->digest);
+            }
             restore_key(&d->id, &key);
-            laid_add(r->laid, key.data, key.len, digest);
+            laid_add(r->laid, key.data, key.len, d->digest);
         }
     }
     return laid_flush(r->laid, e);

@@ -65,6 +65,7 @@ static int do_batch(struct restore *r, struct restore_batch *b, struct err *e) {
     }
     count(b, &sent, &there);
     r->look_first = 2 * there > b->n;
+    r->source->mostly_there = r->look_first;
     // A write that waited for durability covers all that came before it.
     if (there && !sent) {
         rc = mongo_settle(r->destination, r->collection, e);
@@ -125,7 +126,13 @@ static int run(struct step_run *s, struct err *e) {
     r.laid = laid;
     r.hash = hash;
     r.recorded = s->result;
-    struct restore_source source = {.reader = reader, .fixups = fixups, .done = &done};
+    AUTO_HASH struct hash *ahead = hash_new();
+    struct restore_source source = {.reader = reader,
+                                    .fixups = fixups,
+                                    .done = &done,
+                                    .hash = ahead,
+                                    .mostly_there = r.look_first};
+    r.source = &source;
     return do_batches(&r, &source, e);
 }
 
