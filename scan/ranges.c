@@ -7,7 +7,11 @@
 #include "schema/cut.h"
 
 #define RANGE_DOCUMENTS 20000
-#define RANGE_BYTES (64u * 1000 * 1000)
+// Ranges are the pieces that workers take: small ones keep all of them busy to the end, although
+// only the average size of documents is known, and a few of megabytes may stand side by side. Of a
+// large collection they grow, so that it has some thousands of them at most.
+#define RANGE_BYTES (16u * 1000 * 1000)
+#define RANGES_MANY 4096
 #define BOUND_MAX 1000 // an ID longer than that makes no bound; its text is at most six times that
 #define COVERED_PAGE 50000
 
@@ -37,7 +41,9 @@ static uint64_t power_of_two(uint64_t n) {
 struct scan_cutter *scan_cutter_new(struct arena *a, uint64_t documents, uint64_t bytes) {
     struct scan_cutter *c = must_calloc(1, sizeof *c);
     c->arena = a;
-    c->limits = (struct cut_limits){.bytes = RANGE_BYTES, .items = RANGE_DOCUMENTS};
+    uint64_t share = power_of_two(bytes / RANGES_MANY);
+    c->limits = (struct cut_limits){.bytes = share > RANGE_BYTES ? share : RANGE_BYTES,
+                                    .items = RANGE_DOCUMENTS};
     c->stored = documents > 0 ? documents : 1;
     c->bytes = bytes;
     c->weight = power_of_two(bytes / c->stored);
