@@ -18,6 +18,7 @@
 #include "commands/status.h"
 #include "commands/taken_out.h"
 #include "executor/base.h"
+#include "executor/parts.h"
 #include "executor/walk.h"
 #include "state/owner.h"
 #include "state/report.h"
@@ -434,6 +435,10 @@ int execution_walk(struct execution *x, struct err *e) {
         rc = settled;
         failure = unsettled;
     }
+    if (rc == 0 && outcome.done > 0 && parts_forget(&x->run, &unsettled) != 0)
+        out_log(x->c->out, OUT_WARNING, NULL,
+                "%s; what is named .mvimig-parts-* in its data directory can be removed",
+                unsettled.text);
     if (rc == 0)
         rc = outcome_code(x, &left, &failure);
     x->c->unfinished = outcome.failed + outcome.not_reached;

@@ -49,8 +49,12 @@ static int attempt_once(struct run *r, const struct plan_step *s, struct worker_
 }
 
 // Batches that are durable stay so: an attempt that brought some was none in vain, however often
-// the way to the destination breaks.
-static bool got_further(const struct step_result *result, uint64_t *sent) {
+// the way to the destination breaks. A step of documents counts those of earlier attempts, too; one
+// of files finds them there.
+static bool got_further(const struct plan_step *s, const struct step_result *result,
+                        uint64_t *sent) {
+    if (s->kind == KIND_FILE_BATCH || s->kind == KIND_TAR_LIST)
+        return result->sent > 0 || result->sent_bytes > 0;
     bool more = result->sent > *sent;
     *sent = more ? result->sent : *sent;
     return more;
@@ -75,7 +79,7 @@ int attempt_step(struct run *r, const struct plan_step *s, struct worker_session
             return ran;
         }
         worker_sessions_close(w);
-        if (got_further(result, &sent))
+        if (got_further(s, result, &sent))
             attempt = 0;
         if (attempt + 1 == ATTEMPTS_MAX) {
             err_set(e, ERR_UNREACHABLE, "%s (given up after %d attempts)", failure.text,

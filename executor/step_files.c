@@ -14,6 +14,7 @@
 #include "base/tempfile.h"
 #include "executor/base.h"
 #include "executor/laid.h"
+#include "executor/parts.h"
 
 struct selection {
     struct tree_selection tree;
@@ -178,6 +179,7 @@ int step_files_run(struct step_run *s, struct err *e) {
                             .problem = on_problem,
                             .progress = on_progress,
                             .note = on_note};
+    parts_token(s->run->plan, s->step->hash, job.token);
     rc = files_send(s->run->destination_files, &job, &counts, s->result.digest, e);
     to_result(&counts, &s->result);
     return rc != 0 ? rc : tempfile_publish(&manifest, e);

@@ -114,11 +114,12 @@ static int take_keeps(struct far_tar *t, const char *answer, struct err *e) {
 
 static int load(struct far_tar *t, struct err *e) {
     AUTO_BUF struct buf text = BUF_INIT(256u << 10);
-    char answer[FAR_ANSWER_MAX], name[STAGE_NAME_MAX];
+    char answer[FAR_ANSWER_MAX], name[STAGE_NAME_MAX], parts[TREE_OWN_NAME_MAX];
     stage_name(t->nonce, name);
+    tree_own_name(TREE_PARTS_PREFIX, t->token, parts);
     buf_puts(&text, "R=");
     far_shell_quote(&text, t->root);
-    buf_printf(&text, " N=%s\n", t->writes ? name : "''");
+    buf_printf(&text, " N=%s P=%s\n", t->writes ? name : "''", parts);
     buf_put(&text, far_tar_sh, far_tar_sh_len);
     int rc = far_shell_write(t->sh, text.data, text.len, e);
     rc = rc < 0 ? rc : far_answer(t, answer, e);
@@ -159,6 +160,7 @@ static int welcome(struct far_tar *t, const struct frame *f, struct err *e) {
     take_bytes(&k, t->nonce, sizeof t->nonce);
     uint32_t timeout = take_u32(&k);
     t->writes = take_u8(&k) == 1;
+    take_bytes(&k, t->token, sizeof t->token);
     MUST(version == PROTOCOL_VERSION); // the sender is of this program
     if (!take_done(&k)) {
         return bad_frame(f, e);
@@ -228,6 +230,23 @@ static int credit(struct far_tar *t, const struct frame *f, struct err *e) {
     return rc < 0 ? rc : far_list_turn(t, e);
 }
 
+// Parts of large files, that a receiver has left.
+static int drop(struct far_tar *t, const struct frame *f, struct err *e) {
+    char line[TREE_OWN_NAME_MAX + 16], name[TREE_OWN_NAME_MAX], answer[FAR_ANSWER_MAX];
+    if (f->len != PROTOCOL_TOKEN || t->batch != NULL || !t->writes) {
+        return bad_frame(f, e);
+    }
+    tree_own_name(TREE_PARTS_PREFIX, f->data, name);
+    snprintf(line, sizeof line, "v_forget %s\n", name);
+    int rc = far_shell_write(t->sh, line, strlen(line), e);
+    rc = rc < 0 ? rc : far_answer(t, answer, e);
+    if (rc == 0 && strncmp(answer, "forgotten ", 10) != 0) {
+        return far_said(t, answer, e);
+    }
+    uint8_t gone = rc == 0 && strcmp(answer + 10, "0") == 0;
+    return rc < 0 ? rc : wire_send(&t->wire, FRAME_DROPPED, &gone, 1, e);
+}
+
 // --- the session
 
 static int take_frame(struct far_tar *t, const struct frame *f, struct err *e) {
@@ -256,6 +275,8 @@ static int take_frame(struct far_tar *t, const struct frame *f, struct err *e) {
         return far_mend(t, f, e);
     case FRAME_COMMIT:
         return far_commit(t, f, e);
+    case FRAME_DROP:
+        return drop(t, f, e);
     default:
         return bad_frame(f, e);
     }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a far end does by its own tools where no receiver runs (site/far_tar.h). Sent to its sh, which
 # then gets one call of these functions after the other. Set before: m, the word that answers begin
-# with; R, the root; N, the staging folder's name, empty for who only reads.
+# with; R, the root; N, the staging folder's name, empty for who only reads; P, the name of the folder
+# of the step's parts of large files.
 #
 # Nothing is followed: v_cd makes the folder of what is worked on the current directory, which is
 # then held, and looks where it has led; all else is done to names in it.
@@ -72,7 +73,13 @@ v_start() {
         { say fail "no folder can be made in it; give the user there the right to write"; return; }
     sync -f "$S" 2>/dev/null && T="sync -f $N"
     v_sweep
+    rm -rf "$R/${P:?}" 2>/dev/null # left by a receiver: large files are sent whole from here on
     say ready "$(id -u)"
+}
+
+v_forget() {
+    rm -rf "$R/${1:?}" 2>/dev/null
+    say forgotten $?
 }
 
 # Unpacks into a new folder $1: lines with a count of blocks of 64 KiB, those behind each, 0 at the
@@ -142,12 +149,15 @@ done'
 CLOSED='for x; do
     [ -r "$x" ] && [ -x "$x" ] || printf "\n%s u\n%s\0" "$m" "$x"
 done'
-v_list() { # a path that is left out, then where to begin
-    x=$1
-    shift
-    find "$@" -path "$x" -prune -o -type l -exec sh -c "$LINKS" sh {} + 2>/dev/null
-    find "$@" -path "$x" -prune -o ! -path . -exec sh -c "$LIST" sh {} + 2>/dev/null ||
-        find "$@" -path "$x" -prune -o -type d -exec sh -c "$CLOSED" sh {} + 2>/dev/null
+v_list() { # two paths that are left out, then where to begin
+    x=$1 y=$2
+    shift 2
+    find "$@" \( -path "$x" -o -path "$y" \) -prune -o \
+        -type l -exec sh -c "$LINKS" sh {} + 2>/dev/null
+    find "$@" \( -path "$x" -o -path "$y" \) -prune -o \
+        ! -path . -exec sh -c "$LIST" sh {} + 2>/dev/null ||
+        find "$@" \( -path "$x" -o -path "$y" \) -prune -o \
+            -type d -exec sh -c "$CLOSED" sh {} + 2>/dev/null
     say more
 }
 # The names that are there, of those given.
@@ -158,7 +168,7 @@ v_names() {
         if [ -e "./$1" ] || [ -L "./$1" ]; then set -- "$@" "./$1"; fi
         shift
     done
-    if [ $# -gt 0 ]; then v_list ./ "$@"; else say more; fi
+    if [ $# -gt 0 ]; then v_list ./ ./ "$@"; else say more; fi
 }
 is_file() {
     [ ! -L "./$1" ] && [ -f "./$1" ]

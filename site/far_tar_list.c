@@ -13,7 +13,8 @@
 #define STAT_MAX 256
 // What is the tool's own in the root, as a pattern of find.
 #define HEX8 "[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]"
-#define OWN "./" TREE_OWN_PREFIX HEX8 HEX8 HEX8 HEX8
+#define HEX32 HEX8 HEX8 HEX8 HEX8
+#define OWN "'./" TREE_OWN_PREFIX HEX32 "' './" TREE_PARTS_PREFIX HEX32 "'"
 
 // --- reading the list
 
@@ -188,7 +189,7 @@ static int ask_list(struct far_tar *t, struct links *l, struct err *e) {
     if (!t->all) {
         return ask_names(t, l, e);
     }
-    const char *list = strcmp(t->under, ".") == 0 ? "v_list '" OWN "' .\n" : "v_list ./ .\n";
+    const char *list = strcmp(t->under, ".") == 0 ? "v_list " OWN " .\n" : "v_list ./ ./ .\n";
     rc = far_shell_write(t->sh, list, strlen(list), e);
     return rc < 0 ? rc : take_list(t, l, e);
 }

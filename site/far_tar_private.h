@@ -26,7 +26,7 @@ struct far_tar {
     struct far_shell *sh;
     char *root;
     struct wire wire;
-    uint8_t nonce[PROTOCOL_NONCE];
+    uint8_t nonce[PROTOCOL_NONCE], token[PROTOCOL_TOKEN];
     bool welcomed, writes;
     struct keeps keeps;
     bool fractions; // stat tells them there

@@ -111,6 +111,7 @@ static int finish(struct sender *s, int rc, char manifest_digest[HASH_HEX], stru
         return rc;
     }
     rc = rc < 0 ? rc : batch_wait_all(s, e);
+    rc = rc < 0 ? rc : ranges_drop(s, e);
     rc = rc < 0 || s->manifest == NULL ? rc : manifest_finish(s->manifest, manifest_digest, e);
     struct err ignored = {0};
     if (rc == 0) {
@@ -146,11 +147,12 @@ int files_send(struct file_end *destination, const struct files_job *job,
     s->flying_last = &s->flying;
     s->parent = (struct tree_parent)TREE_PARENT_INIT(job->source_root);
     s->hash = hash_new();
-    s->buffer = must_calloc(1, SOURCE_BUFFER);
+    s->piece = must_calloc(1, PIECE_HEAD + SOURCE_BUFFER);
+    s->buffer = s->piece + PIECE_HEAD;
     if (job->manifest_fd >= 0) {
         s->manifest = manifest_writer_new(job->manifest_fd, t->under, t->except, t->n_except);
     }
-    int rc = session_open(&s->session, destination, !job->dry_run, e);
+    int rc = session_open(&s->session, destination, !job->dry_run, job->token, e);
     s->session.receipt = batch_receipt;
     s->session.arg = s;
     if (rc == 0) {
@@ -171,7 +173,7 @@ int files_same_root(struct file_end *destination, int source_root, bool *same, s
     char name[STAGE_NAME_MAX];
     struct stat st;
     struct err ignored = {0};
-    int rc = session_open(s, destination, true, e);
+    int rc = session_open(s, destination, true, NULL, e);
     if (rc == 0) { // by now its staging folder, which nobody else has, stands in its root
         stage_name(s->nonce, name);
         *same = fstatat(source_root, name, &st, AT_SYMLINK_NOFOLLOW) == 0;

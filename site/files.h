@@ -43,7 +43,8 @@ void file_end_free(struct file_end *end);
 
 // The receiver: serves one stream until the sender says goodbye or the stream ends. Writes nothing
 // but below `rootfd`, stages in ".mvimig-staging-NONCE" there and removes it at the end, and
-// removes what dead receivers have left. SIGPIPE must be ignored in the process.
+// removes what dead receivers have left. What came of large files stays in ".mvimig-parts-TOKEN"
+// until the step is done (site/parts.h). SIGPIPE must be ignored in the process.
 int receive_serve(int rootfd, int from_sender, int to_sender, struct err *e);
 // The same over side 1 of a channel.
 int receive_serve_channel(int rootfd, struct channel *channel, struct err *e);
@@ -63,7 +64,7 @@ struct files_counts {
 };
 struct files_batch {
     uint64_t number;            // 0, 1, ... of this attempt
-    struct files_counts counts; // of this batch
+    struct files_counts counts; // of this batch; of a range of a large file only `sent_bytes`
 };
 struct files_conflict {
     const char *path;
@@ -71,6 +72,7 @@ struct files_conflict {
     bool updated;         // replaced because it stood there as the base left it, not by the policy
     char source_digest[HASH_HEX], destination_digest[HASH_HEX]; // "" when it is no regular file
 };
+#define FILES_TOKEN 16
 struct files_job {
     int source_root;
     struct tree_selection selection;
@@ -80,6 +82,9 @@ struct files_job {
     struct rate *rate; // of the content that is sent; NULL: no limit
     int manifest_fd;   // receives the manifest of the selection (site/manifest.h); -1: none
     const char *step;  // for messages
+    // The same in each attempt at the step, and another one in every other step and migration: a
+    // large file goes on behind what earlier attempts brought of it. Zeros: it is sent whole.
+    uint8_t token[FILES_TOKEN];
     void *arg;
     int (*batch)(void *arg, const struct files_batch *b, struct err *e); // durable: record it
     int (*conflict)(void *arg, const struct files_conflict *c, struct err *e);
@@ -106,6 +111,10 @@ struct files_job {
 // ERR_RETRY when the stream broke (the same call may succeed on a new one).
 int files_send(struct file_end *destination, const struct files_job *job,
                struct files_counts *counts, char manifest_digest[HASH_HEX], struct err *e);
+
+// Removes what attempts at steps have left of large files; for steps that are not done any more.
+int files_forget(struct file_end *destination, const uint8_t (*tokens)[FILES_TOKEN], size_t n,
+                 struct err *e);
 
 // Deleting what an earlier pass has laid, as long as it stands as it was laid.
 struct files_delete_item {

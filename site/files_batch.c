@@ -131,14 +131,18 @@ static int archive_end(struct sender *s, struct err *e) {
 
 // --- filling
 
-static int batch_begin(struct sender *s, struct err *e) {
+int batch_bare(struct sender *s, struct err *e) {
     AUTO_BUF struct buf b = BUF_INIT(16);
     s->batch = must_calloc(1, sizeof *s->batch);
     s->batch->number = s->next_number++;
     s->batch->remarks = (struct buf)BUF_INIT(PROTOCOL_FRAME_MAX - 128);
     s->batch->mend_records = (struct buf)BUF_INIT(SIZE_MAX - 1);
     put_u64(&b, s->batch->number);
-    int rc = wire_send(&s->session.wire, FRAME_BATCH, b.data, b.len, e);
+    return wire_send(&s->session.wire, FRAME_BATCH, b.data, b.len, e);
+}
+
+static int batch_begin(struct sender *s, struct err *e) {
+    int rc = batch_bare(s, e);
     return rc < 0 ? rc : archive_open(s, e);
 }
 
@@ -193,9 +197,20 @@ static struct member *begin_member(struct sender *s, struct item *i, char kind) 
     return m;
 }
 
+// The batch that a file's content goes with; a large one's has gone before it, in ranges.
+static int content_begin(struct sender *s, struct item *i, int fd, struct err *e) {
+    int rc = ranges_fit(s, i) ? ranges_send(s, i, fd, e) : SOURCE_WHOLE;
+    i->in_ranges = rc == SOURCE_OK;
+    if (i->in_ranges) {
+        rc = batch_begin(s, e);
+        return rc < 0 ? rc : ranges_whole(s, e);
+    }
+    return rc == SOURCE_WHOLE ? batch_for(s, i->t.size, e) : rc;
+}
+
 static int send_content(struct sender *s, struct item *i, int fd, struct err *e) {
-    int rc = batch_for(s, i->t.size, e);
-    if (rc < 0) {
+    int rc = content_begin(s, i, fd, e);
+    if (rc != 0) {
         return rc;
     }
     describe(s->entry, &i->t);
@@ -203,7 +218,7 @@ static int send_content(struct sender *s, struct item *i, int fd, struct err *e)
     struct member *m = begin_member(s, i, TREE_FILE);
     m->xattrs = xattrs;
     rc = write_header(s, e);
-    rc = rc < 0 ? rc : source_copy(s, i, fd, e);
+    rc = rc < 0 || i->in_ranges ? rc : source_copy(s, i, fd, e);
     if (rc < 0) {
         return rc;
     }
@@ -214,8 +229,9 @@ static int send_content(struct sender *s, struct item *i, int fd, struct err *e)
     }
     m->size = i->t.size;
     MUST(hash_unhex(i->digest, m->digest) == 0);
-    s->batch->bytes += i->t.size;
-    s->batch->counts.sent_bytes += i->t.size;
+    m->sent = i->in_ranges ? 0 : i->t.size;
+    s->batch->bytes += m->sent;
+    s->batch->counts.sent_bytes += m->sent;
     return 0;
 }
 
@@ -355,6 +371,19 @@ static int send_commit(struct sender *s, struct out_batch *b, struct err *e) {
     return wire_send(&s->session.wire, FRAME_COMMIT, out.data, out.len, e);
 }
 
+// What was committed is on its way until its receipt comes.
+static int batch_flies(struct sender *s, struct err *e) {
+    struct out_batch *b = STEAL(s->batch);
+    *s->flying_last = b;
+    s->flying_last = &b->next;
+    s->n_flying++;
+    int rc = session_turn(&s->session, false, e);
+    while (rc == 0 && s->n_flying > BATCHES_FLYING) {
+        rc = session_turn(&s->session, true, e);
+    }
+    return rc;
+}
+
 int batch_end(struct sender *s, struct err *e) {
     struct out_batch *b = s->batch;
     if (b == NULL) {
@@ -363,18 +392,22 @@ int batch_end(struct sender *s, struct err *e) {
     int rc = archive_end(s, e);
     rc = rc < 0 ? rc : send_mends(s, b, e);
     rc = rc < 0 ? rc : send_commit(s, b, e);
-    if (rc < 0) {
-        return rc;
-    }
-    s->batch = NULL;
-    *s->flying_last = b;
-    s->flying_last = &b->next;
-    s->n_flying++;
-    rc = session_turn(&s->session, false, e);
-    while (rc == 0 && s->n_flying > BATCHES_FLYING) {
-        rc = session_turn(&s->session, true, e);
-    }
-    return rc;
+    return rc < 0 ? rc : batch_flies(s, e);
+}
+
+int batch_complete(struct sender *s, uint64_t count, uint64_t bytes,
+                   const uint8_t digest[HASH_SIZE], struct err *e) {
+    AUTO_BUF struct buf out = BUF_INIT(128);
+    s->batch->is_range = true;
+    s->batch->range_count = count;
+    s->batch->counts.sent_bytes = bytes;
+    memcpy(s->batch->digest, digest, HASH_SIZE);
+    put_u64(&out, count);
+    put_u64(&out, bytes);
+    buf_put(&out, digest, HASH_SIZE);
+    put_u32(&out, 0);
+    int rc = wire_send(&s->session.wire, FRAME_COMMIT, out.data, out.len, e);
+    return rc < 0 ? rc : batch_flies(s, e);
 }
 
 int batch_wait_all(struct sender *s, struct err *e) {
@@ -408,7 +441,7 @@ static int take_refusal(struct sender *s, struct out_batch *b, struct take *t, s
         s->counts->mended -= m->counted;
     } else {
         b->counts.sent--;
-        b->counts.sent_bytes -= m->size;
+        b->counts.sent_bytes -= m->sent;
     }
     b->counts.problems++;
     escape_into(detail, sizeof detail, x.detail, strlen(x.detail));
@@ -436,13 +469,19 @@ static int take_receipt(struct sender *s, struct out_batch *b, struct take *t, s
     if (rc < 0) {
         return rc;
     }
-    digest_members(s, b, &count, &bytes, digest);
+    if (b->is_range) {
+        count = b->range_count;
+        bytes = b->counts.sent_bytes;
+        memcpy(digest, b->digest, sizeof digest);
+    } else {
+        digest_members(s, b, &count, &bytes, digest);
+    }
     if (!take_done(t) || r.count != count || r.bytes != bytes ||
         memcmp(r.digest, digest, sizeof digest) != 0) {
         return bad_receipt(s, e);
     }
-    b->counts.files = count;
-    b->counts.bytes = bytes;
+    b->counts.files = b->is_range ? 0 : count;
+    b->counts.bytes = b->is_range ? 0 : bytes;
     return 0;
 }
 

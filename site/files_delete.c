@@ -80,7 +80,7 @@ int files_delete(struct file_end *destination, const struct files_delete_item *i
     d->really = really;
     d->each = each;
     d->arg = arg;
-    int rc = session_open(&d->session, destination, really, e);
+    int rc = session_open(&d->session, destination, really, NULL, e);
     rc = rc < 0 ? rc : ask(d, e);
     if (rc == 0) {
         session_bye(&d->session, &ignored);

@@ -6,6 +6,7 @@
 //     files_decide.c   what has to be done with an entry
 //     files_queue.c    entries in walk order until all is known of them; the manifest
 //     files_source.c   reading one entry's content
+//     files_ranges.c   a large file, in ranges
 //     files_batch.c    batches, and the receipts for them
 #pragma once
 
@@ -31,6 +32,12 @@ struct far_list {
     uint32_t pages; // taken since credit was given last
     char last[PATH_REL_MAX + 1];
 };
+// What the destination has of a large file.
+struct far_part {
+    bool usable;
+    uint64_t len;
+    uint8_t digest[HASH_SIZE];
+};
 struct session {
     struct file_end *end;
     struct file_stream stream;
@@ -38,15 +45,20 @@ struct session {
     struct wire wire;
     char peer[160];
     uint8_t nonce[PROTOCOL_NONCE];
+    uint8_t token[PROTOCOL_TOKEN]; // zeros: none
     struct keeps keeps;
     struct far_list list;
     struct buf digests; // the answer to a DIGEST
     bool digests_came;
+    struct far_part part; // the answer to a PART
+    bool parted, dropped, drop_failed;
     // Receipts go here; NULL where none may come.
     int (*receipt)(void *arg, const struct frame *f, struct err *e);
     void *arg;
 };
-int session_open(struct session *s, struct file_end *end, bool writes, struct err *e);
+// `token` as in struct files_job; NULL: none.
+int session_open(struct session *s, struct file_end *end, bool writes,
+                 const uint8_t token[PROTOCOL_TOKEN], struct err *e);
 // Lets the transport add what it knows to an error of the stream. Returns rc.
 int session_explain(struct session *s, int rc, struct err *e);
 void session_close(struct session *s);
@@ -75,6 +87,10 @@ struct far_digest {
 };
 // Waits for the answer when *at is 0.
 int session_digest_next(struct session *s, size_t *at, struct far_digest *d, struct err *e);
+// Opens what is there of a large file: s->part.
+int session_part(struct session *s, const char *path, struct err *e);
+// Removes all parts of a step; *gone: none is left.
+int session_drop(struct session *s, const uint8_t token[PROTOCOL_TOKEN], bool *gone, struct err *e);
 // Takes in what has come; with `wait` at least one frame.
 int session_turn(struct session *s, bool wait, struct err *e);
 int session_bye(struct session *s, struct err *e);
@@ -109,6 +125,7 @@ struct item {
     struct listed *far; // what stands at the destination; NULL: nothing
     bool far_owned;     // it is a copy
     bool replace;       // it takes the place of `far`
+    bool in_ranges;     // its content went in ranges of its own
     bool theirs;        // by policy, so that it stays somebody else's for later passes
     char mark;
     int tries;
@@ -124,6 +141,7 @@ struct member { // of a batch, as the receipt has to confirm it
     bool counted; // a mend that is in the counts, not only the end of a changed directory
     uint32_t mode, uid, gid;
     uint64_t size, xattrs;
+    uint64_t sent; // bytes that count as sent in this batch
     int64_t mtime_ns;
     uint8_t digest[HASH_SIZE];
     char *path, *target;
@@ -140,6 +158,10 @@ struct out_batch {
     struct buf remarks, mend_records;
     uint32_t n_remarks;
     struct files_counts counts;
+    // A range of a large file: what its receipt has to say.
+    bool is_range;
+    uint64_t range_count; // 0: given up
+    uint8_t digest[HASH_SIZE];
 };
 #define BATCH_ITEMS 2000
 #define BATCH_BYTES (64u << 20)
@@ -157,8 +179,11 @@ struct sender {
     // files_source.c
     struct tree_parent parent;
     struct hash *hash;
-    uint8_t *buffer;
-    struct stat before; // of the file that is being read
+    struct hash *ranges; // of the file that goes in ranges
+    uint8_t *buffer;     // SOURCE_BUFFER, behind the head of a PIECE
+    uint8_t *piece;      // that head
+    struct stat before;  // of the file that is being read
+    bool parts_made;
     bool no_noatime, no_xattr;
     struct strtab *links; // (dev, ino) -> struct first_link
     struct first_link *all_links;
@@ -172,7 +197,8 @@ struct sender {
     struct buf frame;
     struct err late; // of the archive's callback
 };
-#define SOURCE_BUFFER (256u << 10)
+#define SOURCE_BUFFER PROTOCOL_PIECE
+#define PIECE_HEAD 8 // the offset
 
 struct first_link {
     struct first_link *next;
@@ -201,7 +227,12 @@ int tell_problem_errno(struct sender *s, const char *path, int errnum, struct er
 int tell_difference(struct sender *s, const char *path, uint8_t mend_what, struct err *e);
 
 // files_source.c
-enum source_result { SOURCE_OK = 0, SOURCE_MOVED = 1, SOURCE_LOST = 2 }; // LOST: told as a problem
+enum source_result {
+    SOURCE_OK = 0,
+    SOURCE_MOVED = 1,
+    SOURCE_LOST = 2, // told as a problem
+    SOURCE_WHOLE = 3,
+};
 // Opens and looks at it again: i->t becomes what it is now.
 int source_open(struct sender *s, struct item *i, int *fd, struct err *e);
 int source_digest(struct sender *s, struct item *i, struct err *e);
@@ -210,9 +241,20 @@ int source_copy(struct sender *s, struct item *i, int fd, struct err *e);
 int source_target(struct sender *s, struct item *i, struct err *e);
 // Adds extended attributes and holes to s->entry; the attributes' share in the digest.
 uint64_t source_describe(struct sender *s, int fd, const struct item *i);
+// False when the file that s->before tells of has changed since.
+bool source_still(const struct sender *s, int fd, uint64_t size);
 const struct first_link *source_first(struct sender *s, const struct item *i);
 void source_remember(struct sender *s, const struct item *i);
 void source_free(struct sender *s);
+
+// files_ranges.c
+bool ranges_fit(const struct sender *s, const struct item *i);
+// Sends its content, of which the destination may have a part; sets i->digest. SOURCE_WHOLE: it
+// has to be sent whole.
+int ranges_send(struct sender *s, struct item *i, int fd, struct err *e);
+// The next file of the batch is the one that was sent in ranges.
+int ranges_whole(struct sender *s, struct err *e);
+int ranges_drop(struct sender *s, struct err *e); // what is left of the step's, at its end
 
 // files_batch.c
 // Sends an entry; i->replace: in the place of i->far. SOURCE_MOVED: it is void.
@@ -220,6 +262,10 @@ int batch_send(struct sender *s, struct item *i, struct err *e);
 int batch_mend(struct sender *s, const struct tree_entry *t, uint8_t what, bool counted,
                struct err *e);
 int batch_end(struct sender *s, struct err *e); // nothing when there is none
+// A batch that is no archive: what it begins with is the caller's, who completes it.
+int batch_bare(struct sender *s, struct err *e);
+int batch_complete(struct sender *s, uint64_t count, uint64_t bytes,
+                   const uint8_t digest[HASH_SIZE], struct err *e);
 int batch_wait_all(struct sender *s, struct err *e);
 int archive_failed(struct sender *s, struct err *e); // why the archive did not take something
 int batch_receipt(void *sender, const struct frame *f, struct err *e);

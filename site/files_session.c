@@ -20,6 +20,7 @@ static int hello(struct session *s, bool writes, struct err *e) {
     buf_put(&b, s->nonce, sizeof s->nonce);
     put_u32(&b, (uint32_t)s->wire.timeout_ms);
     put_u8(&b, writes);
+    buf_put(&b, s->token, sizeof s->token);
     return wire_send(&s->wire, FRAME_HELLO, b.data, b.len, e);
 }
 
@@ -54,8 +55,12 @@ static int greet(struct session *s, bool writes, struct err *e) {
                                      : err_set(e, ERR_RETRY, "%s: no greeting", s->peer);
 }
 
-int session_open(struct session *s, struct file_end *end, bool writes, struct err *e) {
+int session_open(struct session *s, struct file_end *end, bool writes,
+                 const uint8_t token[PROTOCOL_TOKEN], struct err *e) {
     *s = (struct session){.end = end};
+    if (token != NULL) {
+        memcpy(s->token, token, sizeof s->token);
+    }
     s->list.page = (struct buf)BUF_INIT(PROTOCOL_FRAME_MAX);
     s->digests = (struct buf)BUF_INIT(PROTOCOL_FRAME_MAX);
     snprintf(s->peer, sizeof s->peer, "%s: receiver", end->label);
@@ -132,8 +137,28 @@ static int take_listed_end(struct session *s, const struct frame *f, struct err 
     return take_done(&t) ? 0 : err_set(e, ERR_RETRY, "%s: a list without an end", s->peer);
 }
 
+static int take_part(struct session *s, const struct frame *f, struct err *e) {
+    struct take t = {.data = f->data, .len = f->len};
+    s->part.usable = take_u8(&t) == 1;
+    s->part.len = take_u64(&t);
+    take_bytes(&t, s->part.digest, sizeof s->part.digest);
+    s->parted = true;
+    return take_done(&t) ? 0 : err_set(e, ERR_RETRY, "%s: a part that is none", s->peer);
+}
+
+static int take_dropped(struct session *s, const struct frame *f, struct err *e) {
+    struct take t = {.data = f->data, .len = f->len};
+    s->drop_failed = take_u8(&t) != 1;
+    s->dropped = true;
+    return take_done(&t) ? 0 : err_set(e, ERR_RETRY, "%s: an answer that is none", s->peer);
+}
+
 static int dispatch(struct session *s, const struct frame *f, struct err *e) {
     switch (f->type) {
+    case FRAME_PARTED:
+        return take_part(s, f, e);
+    case FRAME_DROPPED:
+        return take_dropped(s, f, e);
     case FRAME_PAGE:
         return take_page(s, f, e);
     case FRAME_LISTED:
@@ -165,6 +190,28 @@ int session_turn(struct session *s, bool wait, struct err *e) {
     return rc == 0   ? err_set(e, ERR_RETRY, "%s: the stream ended too early", s->peer)
            : rc == 2 ? 0
                      : rc;
+}
+
+int session_part(struct session *s, const char *path, struct err *e) {
+    AUTO_BUF struct buf b = BUF_INIT(PATH_REL_MAX + 3);
+    put_text(&b, path);
+    s->parted = false;
+    int rc = wire_send(&s->wire, FRAME_PART, b.data, b.len, e);
+    while (rc == 0 && !s->parted) {
+        rc = session_turn(s, true, e);
+    }
+    return rc;
+}
+
+int session_drop(struct session *s, const uint8_t token[PROTOCOL_TOKEN], bool *gone,
+                 struct err *e) {
+    s->dropped = false;
+    int rc = wire_send(&s->wire, FRAME_DROP, token, PROTOCOL_TOKEN, e);
+    while (rc == 0 && !s->dropped) {
+        rc = session_turn(s, true, e);
+    }
+    *gone = rc == 0 && !s->drop_failed;
+    return rc;
 }
 
 // --- the selection

@@ -49,7 +49,8 @@ int source_open(struct sender *s, struct item *i, int *fd, struct err *e) {
     return SOURCE_OK;
 }
 
-static bool held_still(int fd, const struct stat *before, uint64_t size) {
+bool source_still(const struct sender *s, int fd, uint64_t size) {
+    const struct stat *before = &s->before;
     struct stat after;
     return fstat(fd, &after) == 0 && (uint64_t)after.st_size == size &&
            before->st_mtim.tv_sec == after.st_mtim.tv_sec &&
@@ -85,7 +86,7 @@ static int read_promised(struct sender *s, struct item *i, int fd,
     }
     hash_final(s->hash, sum);
     hash_hex(sum, i->digest);
-    return held_still(fd, &s->before, i->t.size) ? SOURCE_OK : SOURCE_MOVED;
+    return source_still(s, fd, i->t.size) ? SOURCE_OK : SOURCE_MOVED;
 }
 
 int source_digest(struct sender *s, struct item *i, struct err *e) {
@@ -175,7 +176,9 @@ static void add_holes(struct sender *s, int fd, uint64_t size) {
 uint64_t source_describe(struct sender *s, int fd, const struct item *i) {
     bool ask = (s->session.keeps.flags & KEEP_XATTR) != 0 && !s->no_xattr;
     uint64_t xattrs = ask ? add_xattrs(s, fd) : 0;
-    if (i->t.size > 0 && i->t.blocks * 512 < i->t.size) {
+    if (i->in_ranges) { // all of it is there already
+        archive_entry_set_size(s->entry, 0);
+    } else if (i->t.size > 0 && i->t.blocks * 512 < i->t.size) {
         add_holes(s, fd, i->t.size);
     }
     return xattrs;
@@ -223,5 +226,6 @@ void source_free(struct sender *s) {
     strtab_free(s->links);
     tree_parent_close(&s->parent);
     hash_free(s->hash);
-    free(s->buffer);
+    hash_free(s->ranges);
+    free(s->piece);
 }

@@ -195,7 +195,7 @@ int files_verify(struct file_end *destination, const struct files_verify *v,
     x->paths = (struct buf)BUF_INIT(PROTOCOL_FRAME_MAX);
     int rc = read_names(x, e);
     if (rc == 0) {
-        rc = session_open(&x->session, destination, false, e);
+        rc = session_open(&x->session, destination, false, NULL, e);
         rc = rc < 0 ? rc : verify_all(x, e);
         if (rc == 0) {
             session_bye(&x->session, &ignored);

@@ -67,8 +67,12 @@ static void set_u32(uint8_t *at, uint32_t n) {
     }
 }
 
+static bool is_bulk(enum frame_type type) {
+    return type == FRAME_TAR || type == FRAME_PIECE;
+}
+
 uint32_t wire_check(enum frame_type type, const void *data, size_t len) {
-    return type == FRAME_TAR ? 0 : (uint32_t)hash_mix64(data, len) ^ (uint32_t)type * 0x9e3779b1u;
+    return is_bulk(type) ? 0 : (uint32_t)hash_mix64(data, len) ^ (uint32_t)type * 0x9e3779b1u;
 }
 
 // Of the type, the length and the payload's check.
@@ -110,7 +114,7 @@ static int in_fill(struct wire *w, struct err *e) {
 }
 
 static bool is_known(uint8_t type) {
-    return type != 0 && strchr("HSNLMDRBTUCGhpldrvxA", type) != NULL;
+    return type != 0 && strchr("HSNLMDRBTUCGPEIWQhpldrvwqxA", type) != NULL;
 }
 
 static int no_frame(const struct wire *w, const uint8_t *head, struct err *e) {
@@ -286,7 +290,7 @@ void wire_head(enum frame_type type, const void *data, size_t len, uint8_t head[
 
 static int send_channel(struct wire *w, enum frame_type type, struct buf *b, struct err *e) {
     enum channel_result r =
-        channel_send(w->channel, w->side, (uint8_t)type, b, type == FRAME_TAR, w->timeout_ms);
+        channel_send(w->channel, w->side, (uint8_t)type, b, is_bulk(type), w->timeout_ms);
     if (r != CHANNEL_OK) {
         return r == CHANNEL_SILENT ? silent(w, e)
                                    : err_set(e, ERR_RETRY, "%s: the stream broke", w->peer);

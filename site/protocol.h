@@ -23,6 +23,19 @@
 //     MEND   metadata              ─►
 //     COMMIT count bytes digest    ─►
 //                                  ◄─ RECEIPT  nonce number count bytes digest, what was refused
+//     PART   path                  ─►           a large file, which goes in ranges (site/parts.h)
+//                                  ◄─ PARTED   how much of it is there, and its digest
+//     BATCH  number                ─►           one range of it
+//     RANGE  from to               ─►
+//     PIECE  offset bytes ...      ─►           what is passed over is zeros
+//     COMMIT count bytes digest    ─►           of all of the file up to the range's end
+//                                  ◄─ RECEIPT
+//     BATCH  number                ─►
+//     WHOLE                        ─►           the archive's first file, empty, is the part
+//     TAR ... COMMIT               ─►
+//                                  ◄─ RECEIPT
+//     DROP   token                 ─►           the step is done: its parts are of no use
+//                                  ◄─ DROPPED  how that went
 //     REMOVE items                 ─►           of a session that does nothing else
 //                                  ◄─ REMOVED  an outcome each, in the same order
 //     BYE                          ─►
@@ -33,7 +46,9 @@
 // come at any time, is the last frame of its side, and ends the session.
 //
 // The digest of a batch is SHA-256 over its items in order, metadata included (digest_item). It is
-// what makes the bytes of TAR frames sure, which have no check of their own.
+// what makes the bytes of TAR and PIECE frames sure, which have no check of their own. A range that
+// the sender gives up, since the file did not hold still, has a COMMIT and a RECEIPT with a count
+// of 0.
 #pragma once
 
 #include <pthread.h>
@@ -49,11 +64,14 @@
 
 #define PROTOCOL_MAGIC "mvimig files"
 #define PROTOCOL_RECEIVER "mvimig-receive" // the program
-#define PROTOCOL_VERSION 2                 // 2: a check of its own for the head of a frame; REMOVE
+// 2: a check of its own for the head of a frame; REMOVE. 3: parts.
+#define PROTOCOL_VERSION 3
 #define PROTOCOL_FRAME_MAX (1u << 20)
 #define PROTOCOL_HEAD 13 // bytes of a frame before its payload
 #define PROTOCOL_TIMEOUT_MS 120000
 #define PROTOCOL_NONCE 16
+#define PROTOCOL_TOKEN 16              // by which a step finds its parts again; zeros: none
+#define PROTOCOL_PIECE (256u << 10)    // bytes of content in one PIECE
 #define PROTOCOL_PAGE (64u << 10)      // a PAGE is about this long
 #define PROTOCOL_CREDIT 4              // pages that may be under way
 #define PROTOCOL_BATCH_ITEMS 4096      // a receiver takes no more in one batch
@@ -74,6 +92,11 @@ enum frame_type {
     FRAME_MEND = 'U',
     FRAME_COMMIT = 'C',
     FRAME_REMOVE = 'R',
+    FRAME_PART = 'P',
+    FRAME_RANGE = 'E',
+    FRAME_PIECE = 'I',
+    FRAME_WHOLE = 'W',
+    FRAME_DROP = 'Q',
     FRAME_BYE = 'G', // both ways
     FRAME_WELCOME = 'h',
     FRAME_PAGE = 'p',
@@ -81,6 +104,8 @@ enum frame_type {
     FRAME_DIGESTS = 'd',
     FRAME_RECEIPT = 'r',
     FRAME_REMOVED = 'v',
+    FRAME_PARTED = 'w',
+    FRAME_DROPPED = 'q',
     FRAME_FAILURE = 'x', // both ways
     FRAME_ALIVE = 'A',   // both ways; never handed to the caller
 };
@@ -130,7 +155,7 @@ int wire_failure(struct wire *w, const struct frame *f, struct err *e);
 
 // The head of a frame, as wire_send sends it.
 void wire_head(enum frame_type type, const void *data, size_t len, uint8_t head[PROTOCOL_HEAD]);
-uint32_t wire_check(enum frame_type type, const void *data, size_t len); // 0 for TAR
+uint32_t wire_check(enum frame_type type, const void *data, size_t len); // 0 for TAR and PIECE
 
 // --- payloads
 
@@ -162,6 +187,8 @@ enum keep_flag {
     KEEP_XATTR = 1 << 2, // user.*
     KEEP_LINKS = 1 << 3, // hard links
     KEEP_SYMLINKS = 1 << 4,
+    KEEP_PARTS = 1 << 5,  // not of files: parts of large ones, from one session to the next
+    KEEP_PARTED = 1 << 6, // and some of this step are there
 };
 struct keeps {
     uint32_t flags;

@@ -22,9 +22,11 @@ static int welcome(struct receiver *r, const struct frame *f, struct err *e) {
     char magic[16];
     take_text(&t, magic, sizeof magic);
     uint16_t version = take_u16(&t);
+    uint8_t token[PROTOCOL_TOKEN];
     take_bytes(&t, r->nonce, sizeof r->nonce);
     uint32_t timeout = take_u32(&t);
     r->writes = take_u8(&t) == 1;
+    take_bytes(&t, token, sizeof token);
     if (!take_done(&t) || strcmp(magic, PROTOCOL_MAGIC) != 0 || timeout > INT32_MAX) {
         return bad_frame(f, e);
     }
@@ -41,12 +43,15 @@ static int welcome(struct receiver *r, const struct frame *f, struct err *e) {
     }
     if (rc < 0) {
         stage_guess(&r->stage.keeps);
+    } else if (r->writes) {
+        parts_look(&r->parts, &r->stage, token);
     }
     r->welcomed = true;
     put_text(&b, PROTOCOL_MAGIC);
     put_u16(&b, PROTOCOL_VERSION);
     buf_put(&b, r->nonce, sizeof r->nonce);
-    put_u32(&b, r->stage.keeps.flags);
+    put_u32(&b, r->stage.keeps.flags | (r->parts.usable ? KEEP_PARTS : 0) |
+                    (r->parts.there ? KEEP_PARTED : 0));
     put_u64(&b, r->stage.keeps.mtime_ns);
     return wire_send(&r->wire, FRAME_WELCOME, b.data, b.len, e);
 }
@@ -135,6 +140,16 @@ static int take_frame(struct receiver *r, const struct frame *f, struct err *e) 
         return receive_mend(r, f, e);
     case FRAME_COMMIT:
         return receive_commit(r, f, e);
+    case FRAME_PART:
+        return receive_part(r, f, e);
+    case FRAME_RANGE:
+        return receive_range(r, f, e);
+    case FRAME_PIECE:
+        return receive_piece(r, f, e);
+    case FRAME_WHOLE:
+        return receive_whole(r, f, e);
+    case FRAME_DROP:
+        return receive_drop(r, f, e);
     default:
         return bad_frame(f, e);
     }
@@ -188,6 +203,8 @@ static void receiver_close(struct receiver *r) {
     batch_free(r, r->batch);
     tar_reader_free(r->tar);
     auto_close(&r->file);
+    part_close(r->part);
+    parts_tidy(&r->parts);
     tree_parent_close(&r->parent);
     stage_close(&r->stage);
     hash_free(r->hash);

@@ -30,6 +30,7 @@ void batch_free(struct receiver *r, struct batch *b) {
     }
     free(b->items);
     stage_batch_close(&r->stage, b->number, &b->folder);
+    part_close(b->part);
     buf_free(&b->refusals);
     free(b);
 }
@@ -58,15 +59,23 @@ static int stage_failed(struct receiver *r, int errnum, struct err *e) {
                    "%s: cannot be written at the destination", shown);
 }
 
-static int begin_file(struct receiver *r, const struct tar_member *m, struct err *e) {
+// The part that is whole, for the first file of a batch that has one; else a new file.
+static int open_file(struct receiver *r, const struct tar_member *m) {
+    struct batch *b = r->batch;
     char name[STAGE_FILE_NAME];
-    stage_file_name(r->batch->n - 1, name);
+    if (b->part != NULL && !b->part_taken) {
+        b->part_taken = b->items[b->n - 1].part = true;
+        return fcntl(b->part->fd, F_DUPFD_CLOEXEC, 0);
+    }
+    stage_file_name(b->n - 1, name);
+    return openat(b->folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                  (m->mode & 0777) | 0600);
+}
+
+static int begin_file(struct receiver *r, const struct tar_member *m, struct err *e) {
     int fault = FAULT("stage-write");
     errno = fault;
-    r->file = fault != 0 ? -1
-                         : openat(r->batch->folder, name,
-                                  O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                                  (m->mode & 0777) | 0600);
+    r->file = fault != 0 ? -1 : open_file(r, m);
     r->written = 0;
     for (size_t i = 0; r->file >= 0 && i < m->n_xattrs; i++) {
         // The sender sends none where none can be kept; one that is too long is no reason to stop.
@@ -117,6 +126,9 @@ static int on_member(void *arg, const struct tar_member *m, struct err *e) {
 
 static int on_data(void *arg, uint64_t offset, const uint8_t *data, size_t len, struct err *e) {
     struct receiver *r = arg;
+    if (r->batch->items[r->batch->n - 1].part) {
+        return out_of_turn(e, "content of a part"); // it came in ranges
+    }
     while (len > 0) {
         size_t part = FAULT("stage-short") != 0 ? 1 : len;
         bool lies = FAULT("stage-lies") != 0; // the disk says that it was written
@@ -137,7 +149,7 @@ static int on_data(void *arg, uint64_t offset, const uint8_t *data, size_t len, 
 
 static int set_metadata(struct receiver *r, const struct item *i) {
     const struct stage *s = &r->stage;
-    uint32_t made = ((i->mode & 0777) | 0600) & ~s->umask;
+    uint32_t made = ((i->part ? 0 : i->mode & 0777) | 0600) & ~s->umask;
     struct timespec ts[2];
     stage_times(i->mtime_ns, ts);
     bool chowned = (s->keeps.flags & KEEP_OWNER) != 0 && (i->uid != s->uid || i->gid != s->gid);
@@ -150,23 +162,32 @@ static int set_metadata(struct receiver *r, const struct item *i) {
     return futimens(r->file, ts);
 }
 
-static int on_end(void *arg, struct err *e) {
-    struct receiver *r = arg;
-    struct item *i = &r->batch->items[r->batch->n - 1];
+static int read_back(struct receiver *r, struct item *i, struct err *e) {
     uint64_t size;
-    if (i->kind != TREE_FILE) {
-        return 0;
-    }
     if (r->written < i->size && ftruncate(r->file, (off_t)i->size) != 0) {
         return stage_failed(r, errno, e);
     }
     int rc = receive_hash_fd(r, r->file, i->digest, &size, e);
-    if (rc < 0) {
-        return rc;
-    }
-    if (size != i->size) {
+    if (rc == 0 && size != i->size) {
         return err_set(e, ERR_RETRY,
                        "a file reads back with another size than it was written with");
+    }
+    return rc;
+}
+
+static int on_end(void *arg, struct err *e) {
+    struct receiver *r = arg;
+    struct item *i = &r->batch->items[r->batch->n - 1];
+    if (i->kind != TREE_FILE) {
+        return 0;
+    }
+    if (i->part) { // read back range by range
+        i->size = r->batch->part->mark;
+        hash_so_far(r->batch->part->hash, i->digest);
+    }
+    int rc = i->part ? 0 : read_back(r, i, e);
+    if (rc < 0) {
+        return rc;
     }
     if (set_metadata(r, i) != 0) {
         return stage_failed(r, errno, e);
@@ -177,78 +198,6 @@ static int on_end(void *arg, struct err *e) {
 
 // --- frames
 
-#define PARENT "parent" // in the staging folder
-
-// As it is at the source, as far as that can be kept. One of which the sender has not said how it
-// is there is not made: ESTALE.
-static int dress_parent(struct receiver *r, int fd, size_t i) {
-    if (i >= r->n_parents) {
-        errno = ESTALE;
-        return -1;
-    }
-    if ((r->stage.keeps.flags & KEEP_OWNER) != 0 &&
-        fchown(fd, r->parents[i].uid, r->parents[i].gid) != 0) {
-        return -1;
-    }
-    return fchmod(fd, r->parents[i].mode | 0700);
-}
-
-// Makes a directory that leads to `under`, unless it is there. It gets its name only when its mode
-// and owner are right: a kill in between would leave a directory that nobody mends.
-static int make_parent(struct receiver *r, int at, const char *name, size_t i) {
-    struct stat st;
-    if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-        return 0;
-    }
-    unlinkat(r->stage.fd, PARENT, AT_REMOVEDIR);
-    if (mkdirat(r->stage.fd, PARENT, 0700) != 0) {
-        return -1;
-    }
-    AUTO_CLOSE int fd = path_open(r->stage.fd, PARENT, O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0 || dress_parent(r, fd, i) != 0 || fsync(fd) != 0) {
-        return -1;
-    }
-    if (renameat2(r->stage.fd, PARENT, at, name, RENAME_NOREPLACE) == 0) {
-        return fsync(at);
-    }
-    bool unknown = errno == EINVAL || errno == ENOSYS; // file systems without RENAME_NOREPLACE
-    unlinkat(r->stage.fd, PARENT, AT_REMOVEDIR);
-    if (!unknown) {
-        return errno == EEXIST ? 0 : -1; // somebody else was quicker
-    }
-    if (mkdirat(at, name, 0700) != 0) {
-        return errno == EEXIST ? 0 : -1;
-    }
-    AUTO_CLOSE int made = path_open(at, name, O_RDONLY | O_DIRECTORY, 0);
-    return made < 0 || dress_parent(r, made, i) != 0 || fsync(made) != 0 ? -1 : fsync(at);
-}
-
-// The directories that lead to `under`.
-static int make_parents(struct receiver *r, struct err *e) {
-    AUTO_CLOSE int at = path_open(r->rootfd, ".", O_RDONLY | O_DIRECTORY, 0);
-    const char *rest = strcmp(r->under, ".") == 0 ? "" : r->under;
-    for (size_t i = 0; at >= 0 && *rest != 0; i++) {
-        size_t len = strcspn(rest, "/");
-        char name[PATH_COMPONENT_MAX + 1];
-        memcpy(name, rest, len);
-        name[len] = 0;
-        if (make_parent(r, at, name, i) != 0) {
-            break;
-        }
-        int next = path_open(at, name, O_RDONLY | O_DIRECTORY, 0);
-        auto_close(&at);
-        at = next;
-        rest += len + (rest[len] == '/');
-    }
-    if (at < 0 || *rest != 0) {
-        char shown[300];
-        return err_sys(e, ERR_FAILED, errno, "%s: cannot be made at the destination",
-                       escape_into(shown, sizeof shown, r->under, strlen(r->under)));
-    }
-    r->parents_there = true;
-    return 0;
-}
-
 int receive_batch(struct receiver *r, const struct frame *f, struct err *e) {
     struct take t = {.data = f->data, .len = f->len};
     uint64_t number = take_u64(&t);
@@ -256,7 +205,7 @@ int receive_batch(struct receiver *r, const struct frame *f, struct err *e) {
         number != r->next_number) {
         return out_of_turn(e, "a batch");
     }
-    int rc = r->parents_there ? 0 : make_parents(r, e);
+    int rc = r->parents_there ? 0 : receive_parents(r, e);
     if (r->tar == NULL) {
         const struct tar_sink sink = {
             .arg = r, .member = on_member, .data = on_data, .end = on_end};
@@ -280,7 +229,7 @@ static int altered(int rc, struct err *e) {
 }
 
 int receive_tar(struct receiver *r, const struct frame *f, struct err *e) {
-    if (r->batch == NULL || r->batch->n != r->batch->n_members) {
+    if (r->batch == NULL || r->batch->is_range || r->batch->n != r->batch->n_members) {
         return out_of_turn(e, "content");
     }
     return altered(tar_reader_feed(r->tar, f->data, f->len, e), e);
@@ -289,7 +238,7 @@ int receive_tar(struct receiver *r, const struct frame *f, struct err *e) {
 int receive_mend(struct receiver *r, const struct frame *f, struct err *e) {
     struct take t = {.data = f->data, .len = f->len};
     char path[PATH_REL_MAX + 1];
-    while (r->batch != NULL && t.at < t.len) {
+    while (r->batch != NULL && !r->batch->is_range && t.at < t.len) {
         struct mend m;
         take_mend(&t, &m, path);
         if (t.bad || r->batch->n == PROTOCOL_BATCH_ITEMS) {
@@ -303,7 +252,7 @@ int receive_mend(struct receiver *r, const struct frame *f, struct err *e) {
         i->gid = m.gid;
         i->mtime_ns = m.mtime_ns;
     }
-    return r->batch == NULL ? out_of_turn(e, "metadata") : 0;
+    return r->batch == NULL || r->batch->is_range ? out_of_turn(e, "metadata") : 0;
 }
 
 static int take_remarks(struct receiver *r, struct take *t, struct err *e) {
@@ -355,6 +304,14 @@ int receive_commit(struct receiver *r, const struct frame *f, struct err *e) {
     uint64_t count = take_u64(&t), bytes = take_u64(&t);
     take_bytes(&t, digest, sizeof digest);
     if (t.bad || r->batch == NULL) {
+        return out_of_turn(e, "a commit");
+    }
+    if (r->batch->is_range) {
+        return take_u32(&t) != 0 || !take_done(&t)
+                   ? out_of_turn(e, "a commit")
+                   : receive_range_commit(r, count, bytes, digest, e);
+    }
+    if (r->batch->part != NULL && !r->batch->part_taken) {
         return out_of_turn(e, "a commit");
     }
     int rc = take_remarks(r, &t, e);

@@ -83,22 +83,25 @@ static int place_all(struct placer *p, struct err *e) {
     return rc < 0 ? rc : sync_dirs(p, e);
 }
 
-static int send_receipt(struct receiver *r, struct batch *b, struct err *e) {
+static void sum_up(struct batch *b) {
     AUTO_HASH struct hash *h = hash_new();
-    AUTO_BUF struct buf out = BUF_INIT(PROTOCOL_FRAME_MAX);
-    uint64_t bytes = 0;
+    b->bytes = 0;
     for (size_t i = 0; i < b->n; i++) {
         if (!b->items[i].void_ && !b->items[i].refused) {
             batch_digest(h, &b->items[i]);
-            bytes += b->items[i].kind == TREE_FILE ? b->items[i].size : 0;
+            b->bytes += b->items[i].kind == TREE_FILE ? b->items[i].size : 0;
             b->count++;
         }
     }
     hash_final(h, b->digest);
+}
+
+static int send_receipt(struct receiver *r, const struct batch *b, struct err *e) {
+    AUTO_BUF struct buf out = BUF_INIT(PROTOCOL_FRAME_MAX);
     buf_put(&out, r->nonce, sizeof r->nonce);
     put_u64(&out, b->number);
     put_u64(&out, b->count);
-    put_u64(&out, bytes);
+    put_u64(&out, b->bytes);
     buf_put(&out, b->digest, sizeof b->digest);
     put_u32(&out, b->n_refusals);
     buf_put(&out, b->refusals.data, b->refusals.len);
@@ -113,6 +116,10 @@ static int send_receipt(struct receiver *r, struct batch *b, struct err *e) {
 }
 
 static int commit(struct receiver *r, struct batch *b, struct err *e) {
+    if (b->is_range) {
+        int kept = receive_keep_range(r, b, e);
+        return kept < 0 ? kept : send_receipt(r, b, e);
+    }
     struct placer p = {.r = r,
                        .batch = b,
                        .parent = TREE_PARENT_INIT(r->rootfd),
@@ -124,7 +131,11 @@ static int commit(struct receiver *r, struct batch *b, struct err *e) {
     tree_parent_close(&p.other);
     strtab_free(p.touched);
     arena_free(p.arena);
-    return rc < 0 ? rc : send_receipt(r, b, e);
+    if (rc < 0) {
+        return rc;
+    }
+    sum_up(b);
+    return send_receipt(r, b, e);
 }
 
 // --- the thread

@@ -88,6 +88,17 @@ static bool is_as_seen(int dir, const char *leaf, const struct item *i) {
            (t.type == TREE_DIR || (t.size == i->was_size && t.mtime_ns == i->was_mtime_ns));
 }
 
+// Where an item waits, and under which name.
+static int staged(const struct placer *p, size_t k, char name[PART_NAME_MAX]) {
+    const struct batch *b = p->batch;
+    if (b->items[k].part) {
+        memcpy(name, b->part->name, PART_NAME_MAX);
+        return b->part->folder;
+    }
+    stage_file_name(k, name);
+    return b->folder;
+}
+
 // Renames from the staging folder to a place where nothing stands. -1 with errno.
 static int rename_new(int from, const char *name, int dir, const char *leaf) {
     if (renameat2(from, name, dir, leaf, RENAME_NOREPLACE) == 0) {
@@ -106,10 +117,10 @@ static int rename_new(int from, const char *name, int dir, const char *leaf) {
 
 static void place_staged(struct placer *p, size_t k, int dir, const char *leaf) {
     struct item *i = &p->batch->items[k];
-    char name[STAGE_FILE_NAME];
-    stage_file_name(k, name);
+    char name[PART_NAME_MAX];
+    int from = staged(p, k, name);
     if (!i->replace) {
-        if (rename_new(p->batch->folder, name, dir, leaf) == 0) {
+        if (rename_new(from, name, dir, leaf) == 0) {
             return;
         }
         if (errno != EEXIST) {
@@ -123,7 +134,7 @@ static void place_staged(struct placer *p, size_t k, int dir, const char *leaf) 
         place_refuse(p, k, "appeared", "what stands there has changed while it was on its way");
     } else if (i->was_type == TREE_DIR && unlinkat(dir, leaf, AT_REMOVEDIR) != 0) {
         place_refuse(p, k, "occupied", "a directory that is not empty stands in its place");
-    } else if (renameat(p->batch->folder, name, dir, leaf) != 0) {
+    } else if (renameat(from, name, dir, leaf) != 0) {
         refuse_errno(p, k, errno);
     }
 }

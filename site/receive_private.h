@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/strtab.h"
+#include "site/parts.h"
 #include "site/protocol.h"
 #include "site/stage.h"
 #include "site/tar_reader.h"
@@ -21,6 +22,7 @@ struct item {
     bool void_; // not to be put in place
     bool replace;
     bool refused;
+    bool part;     // its content is the batch's part
     char was_type; // replace: what has to stand there
     uint8_t what;  // mend
     uint32_t mode, uid, gid;
@@ -41,6 +43,12 @@ struct batch {
     uint8_t digest[HASH_SIZE]; // over those
     struct buf refusals;       // as the receipt carries them
     uint32_t n_refusals;
+    // A batch that is a range of r->part: no items, and `bytes` are those of the range.
+    bool is_range, given_up;
+    uint64_t from, to; // of the file
+    // A batch whose first file is a part that is whole. It is locked until it is in place.
+    struct part *part;
+    bool part_taken; // by that file
 };
 struct batch *batch_new(uint64_t number);
 void batch_free(struct receiver *r, struct batch *b);
@@ -73,6 +81,7 @@ struct receiver {
     uint8_t nonce[PROTOCOL_NONCE];
     bool welcomed, writes;
     struct stage stage;
+    struct parts parts;
     struct keeps keeps;
     // SELECT and NAMES
     bool selected, all;
@@ -95,6 +104,8 @@ struct receiver {
     struct batch *batch;
     uint64_t next_number;
     struct tar_reader *tar;
+    struct part *part;         // that comes in
+    uint64_t part_next;        // where its next range begins
     int file;                  // the member that is being written
     uint64_t written;          // its end so far
     struct tree_parent parent; // of the main thread
@@ -112,6 +123,9 @@ int receive_digests(struct receiver *r, const struct frame *f, struct err *e);
 // receive_remove.c
 int receive_remove(struct receiver *r, const struct frame *f, struct err *e);
 
+// receive_parents.c: the directories that lead to `under`
+int receive_parents(struct receiver *r, struct err *e);
+
 // receive_batch.c: staging
 int receive_batch(struct receiver *r, const struct frame *f, struct err *e);
 int receive_tar(struct receiver *r, const struct frame *f, struct err *e);
@@ -120,6 +134,17 @@ int receive_commit(struct receiver *r, const struct frame *f, struct err *e);
 // SHA-256 of a descriptor's content from the start; *size is what was read.
 int receive_hash_fd(struct receiver *r, int fd, uint8_t out[HASH_SIZE], uint64_t *size,
                     struct err *e);
+
+// receive_part.c: large files
+int receive_part(struct receiver *r, const struct frame *f, struct err *e);
+int receive_range(struct receiver *r, const struct frame *f, struct err *e);
+int receive_piece(struct receiver *r, const struct frame *f, struct err *e);
+int receive_range_commit(struct receiver *r, uint64_t count, uint64_t bytes,
+                         const uint8_t digest[HASH_SIZE], struct err *e);
+int receive_whole(struct receiver *r, const struct frame *f, struct err *e);
+int receive_drop(struct receiver *r, const struct frame *f, struct err *e);
+// By the committer: syncs the range, reads it back, and moves the part's mark behind it.
+int receive_keep_range(struct receiver *r, struct batch *b, struct err *e);
 
 // receive_commit.c: the committer
 int committer_start(struct receiver *r, struct err *e);

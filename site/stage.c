@@ -14,7 +14,6 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
-#include "site/tree_name.h"
 
 #define LOCK "lock"
 #define LOCK_FLAGS (O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
@@ -23,10 +22,7 @@
 #define STRANGER 61234 // neither owner nor group of anything, and mapped in most user namespaces
 
 void stage_name(const uint8_t nonce[PROTOCOL_NONCE], char out[STAGE_NAME_MAX]) {
-    size_t at = (size_t)snprintf(out, STAGE_NAME_MAX, "%s", TREE_OWN_PREFIX);
-    for (size_t i = 0; i < PROTOCOL_NONCE; i++, at += 2) {
-        snprintf(out + at, STAGE_NAME_MAX - at, "%02x", nonce[i]);
-    }
+    tree_own_name(TREE_OWN_PREFIX, nonce, out);
 }
 
 static void batch_name(uint64_t number, char out[STAGE_FILE_NAME]) {
@@ -91,7 +87,7 @@ static void sweep_one(int rootfd, const char *name) {
 static int sweep_name(void *arg, const char *name, struct err *e) {
     struct stage *s = arg;
     (void)e;
-    if (tree_name_is_own(name) && strcmp(name, s->name) != 0) {
+    if (tree_name_has_prefix(name, TREE_OWN_PREFIX) && strcmp(name, s->name) != 0) {
         sweep_one(s->rootfd, name);
     }
     return 0;
@@ -190,7 +186,8 @@ static int make_once(struct stage *s) {
     (void)FAULT("stage-lock");
     s->fd = openat(s->rootfd, s->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     s->lock = s->fd < 0 ? -1 : openat(s->fd, LOCK, LOCK_FLAGS, 0600);
-    if (s->lock < 0 || (flock(s->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)) {
+    s->locked = s->lock >= 0 && flock(s->lock, LOCK_EX | LOCK_NB) == 0;
+    if (s->lock < 0 || (!s->locked && errno == EWOULDBLOCK)) {
         errno = errno == ENOENT || errno == EWOULDBLOCK ? EAGAIN : errno;
         return -1;
     }

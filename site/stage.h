@@ -7,12 +7,14 @@
 #include <time.h>
 
 #include "site/protocol.h"
+#include "site/tree_name.h"
 
-#define STAGE_NAME_MAX 64
+#define STAGE_NAME_MAX TREE_OWN_NAME_MAX
 
 struct stage {
     int rootfd; // borrowed
     int fd, lock;
+    bool locked; // file systems without locks: false
     char name[STAGE_NAME_MAX];
     struct keeps keeps; // what the file system was seen to keep
     uint32_t umask;     // permission bits that a new file does not get

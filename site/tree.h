@@ -40,7 +40,7 @@ struct tree_entry {
 
 // What a step moves: the trees at `under`/ID for each ID, or the entries of `under` that the name
 // template finds, or all of `under`; less `except` and the excluded paths. What the tool itself may
-// have left in the root (TREE_OWN_PREFIX and 32 hex digits) is never part of it.
+// have left in the root (one of its prefixes and 32 hex digits) is never part of it.
 struct tree_selection {
     const char *under;         // "." for the root
     const struct strtab *ids;  // NULL: everything below `under`
@@ -51,6 +51,7 @@ struct tree_selection {
     size_t n_excludes;
 };
 #define TREE_OWN_PREFIX ".mvimig-staging-"
+#define TREE_PARTS_PREFIX ".mvimig-parts-"
 
 struct tree_walker {
     // Each entry, a directory before its content. A negative result ends the walk.

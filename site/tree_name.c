@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "site/tree_name.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool is_word(char c) {
@@ -63,8 +64,20 @@ bool tree_template_finds(const struct tree_template *t, const struct strtab *ids
     return false;
 }
 
+bool tree_name_has_prefix(const char *name, const char *prefix) {
+    const size_t n = strlen(prefix);
+    return strncmp(name, prefix, n) == 0 && strlen(name + n) == 2 * TREE_OWN_ID &&
+           strspn(name + n, "0123456789abcdef") == 2 * TREE_OWN_ID;
+}
+
 bool tree_name_is_own(const char *name) {
-    const size_t n = sizeof TREE_OWN_PREFIX - 1;
-    return strncmp(name, TREE_OWN_PREFIX, n) == 0 && strlen(name + n) == 32 &&
-           strspn(name + n, "0123456789abcdef") == 32;
+    return tree_name_has_prefix(name, TREE_OWN_PREFIX) ||
+           tree_name_has_prefix(name, TREE_PARTS_PREFIX);
+}
+
+void tree_own_name(const char *prefix, const uint8_t id[TREE_OWN_ID], char out[TREE_OWN_NAME_MAX]) {
+    size_t at = (size_t)snprintf(out, TREE_OWN_NAME_MAX, "%s", prefix);
+    for (size_t i = 0; i < TREE_OWN_ID; i++, at += 2) {
+        snprintf(out + at, TREE_OWN_NAME_MAX - at, "%02x", id[i]);
+    }
 }

@@ -17,5 +17,10 @@ struct tree_template {
 int tree_template_read(const char *text, struct tree_template *out, struct err *e);
 // True when some ID makes the template fit the name.
 bool tree_template_finds(const struct tree_template *t, const struct strtab *ids, const char *name);
-// TREE_OWN_PREFIX and 32 lower-case hex digits.
+// What the tool leaves in a root has names of TREE_OWN_PREFIX or TREE_PARTS_PREFIX and 32
+// lower-case hex digits.
+#define TREE_OWN_ID 16
+#define TREE_OWN_NAME_MAX 64
 bool tree_name_is_own(const char *name);
+bool tree_name_has_prefix(const char *name, const char *prefix);
+void tree_own_name(const char *prefix, const uint8_t id[TREE_OWN_ID], char out[TREE_OWN_NAME_MAX]);

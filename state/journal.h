@@ -164,6 +164,11 @@ struct step_brief {
     char digest[HASH_HEX]; // of what it made; "" while it is not done
 };
 int journal_steps(struct journal *j, const struct plan *p, struct step_brief *out, struct err *e);
+// Steps that the plan no longer has and that were not done. One that was killed early may have
+// begun without a trace here.
+int journal_given_up(struct journal *j,
+                     int (*each)(void *arg, const char *kind, const char *hash_text, struct err *e),
+                     void *arg, struct err *e);
 // Sends every step that is marked back to PENDING, in one transaction: all of them or none.
 int journal_rerun(struct journal *j, const struct plan *p, const bool *marked, struct err *e);
 // Sends a step back to PENDING on purpose (a dump whose file is gone, --rerun), to be done again

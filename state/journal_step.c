@@ -196,3 +196,25 @@ int journal_step(struct journal *j, const char hash_text[HASH_HEX], struct step_
     struct status_args args = {hash_text, out};
     return WRITER_READ(j, status_read, &args, e);
 }
+
+struct given_up {
+    int (*each)(void *arg, const char *kind, const char *hash_text, struct err *e);
+    void *arg;
+};
+
+static int given_up_read(struct journal *j, void *arg, struct err *e) {
+    const struct given_up *g = arg;
+    AUTO_RESET sqlite3_stmt *row = NULL;
+    int rc = db_query(&j->db, &row, e, SQL_STEP_GIVEN_UP, "");
+    while (rc == 0 && (rc = db_next(&j->db, row, e)) == 1) {
+        rc = g->each(g->arg, db_text(row, 0), db_text(row, 1), e);
+    }
+    return rc;
+}
+
+int journal_given_up(struct journal *j,
+                     int (*each)(void *arg, const char *kind, const char *hash_text, struct err *e),
+                     void *arg, struct err *e) {
+    struct given_up args = {each, arg};
+    return WRITER_READ(j, given_up_read, &args, e);
+}

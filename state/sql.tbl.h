@@ -133,6 +133,8 @@ SQL(BATCH_ADD,
 SQL(BATCH_ALL, "SELECT position, position_end, digest, " COUNTERS " FROM batch"
                " WHERE step = (SELECT id FROM step WHERE hash = ?) AND forgotten = 0"
                " ORDER BY position")
+SQL(STEP_GIVEN_UP, "SELECT kind, hash FROM step"
+                   " WHERE in_plan = 0 AND state <> 'done' ORDER BY id")
 SQL(BATCH_FORGET, "UPDATE batch SET forgotten = 1 WHERE step = ? AND forgotten = 0")
 
 // conflict and problem

@@ -10,17 +10,10 @@ import time
 import pytest
 
 from support import files
-from support.files import FilesMigration, fill
+from support.files import FilesMigration, beside, fill
 
 MANY = int(os.environ.get("MVIMIG_FILES", "2000"))
 LIAR = "test_site_files_liar"
-
-
-def beside(mvimig, name):
-    path = os.path.join(os.path.dirname(mvimig.path), name)
-    if not os.access(path, os.X_OK):
-        pytest.skip(f"{name} is not built beside {mvimig.path}")
-    return path
 
 
 @pytest.fixture(params=["mounted", "command", "tar"])

@@ -370,6 +370,7 @@ static void put_hello(struct buf *b, uint16_t version, uint32_t timeout_ms) {
     buf_put(&h, "0123456789abcdef", 16);
     put_u32(&h, timeout_ms);
     put_u8(&h, 1);
+    buf_put(&h, "a step's token..", 16);
     put_frame(b, FRAME_HELLO, h.data, h.len);
 }
 

@@ -35,6 +35,13 @@ def fill(root, files, users=2, size=9000, seed=1):
     return out
 
 
+def beside(mvimig, name):
+    path = os.path.join(os.path.dirname(mvimig.path), name)
+    if not os.access(path, os.X_OK):
+        pytest.skip(f"{name} is not built beside {mvimig.path}")
+    return path
+
+
 class FilesMigration:
     """From one folder to another, a step for each of what stands at the top of the source."""
 
