@@ -189,7 +189,8 @@ static int on_end(void *arg, struct err *e) {
     if (rc < 0) {
         return rc;
     }
-    if (set_metadata(r, i) != 0) {
+    if (set_metadata(r, i) != 0 ||
+        ((i->mode & S_IRUSR) == 0 && !receive_syncfs_tells() && fsync(r->file) != 0)) {
         return stage_failed(r, errno, e);
     }
     int fd = steal_fd(&r->file);

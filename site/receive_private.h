@@ -147,6 +147,9 @@ int receive_drop(struct receiver *r, const struct frame *f, struct err *e);
 int receive_keep_range(struct receiver *r, struct batch *b, struct err *e);
 
 // receive_commit.c: the committer
+// False where syncfs(2) tells nothing of content that could not be written, before Linux 5.8: each
+// file is asked by an fsync of its own then.
+bool receive_syncfs_tells(void);
 int committer_start(struct receiver *r, struct err *e);
 // Hands the batch over, after the one before is done.
 int committer_give(struct receiver *r, struct batch *b, struct err *e);

@@ -139,6 +139,18 @@ static void test_a_failed_sync_sends_again(void **state) {
     expect_complete(p);
 }
 
+// Before Linux 5.8 syncfs says nothing of what could not be written; each file is asked then.
+static void test_a_file_that_was_not_written(void **state) {
+    struct place *p = *state;
+    make_sample(p);
+    int status = run_child(p, "syncfs-silent:fail,file-fsync:fail=EIO:5");
+    assert_int_equal(WEXITSTATUS(status), -ERR_RETRY);
+    assert_false(is_there(p->destination, "d1"));
+    assert_int_equal(count_own(p), 0);
+    assert_int_equal(WEXITSTATUS(run_child(p, "syncfs-silent:fail")), 0);
+    expect_complete(p);
+}
+
 // A disk that writes less than it was given is asked to write the rest; one that only says it has
 // written is found out when it is read back, and the batch is sent anew.
 static void test_a_disk_that_writes_less(void **state) {
@@ -482,6 +494,7 @@ int main(int argc, char **argv) {
         PLACED(test_killed_at_each_point),
         PLACED(test_failed_at_each_point),
         PLACED(test_a_failed_sync_sends_again),
+        PLACED(test_a_file_that_was_not_written),
         PLACED(test_a_disk_that_writes_less),
         PLACED(test_a_lost_receipt_sends_nothing_again),
         PLACED(test_killed_at_random),
