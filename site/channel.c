@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/must.h"
 
-// Of bulk frames that wait to be taken: enough that neither thread waits for the other's every
+// Of bounded frames that wait to be taken: enough that neither thread waits for the other's every
 // step, little enough to stay in the processor's cache.
 #define QUEUED_MAX 4
 #define SPARE 4
@@ -16,14 +16,14 @@
 struct frame_queued {
     struct frame_queued *next;
     uint8_t type;
-    bool bulk;
+    bool bounded;
     struct buf content;
 };
 
 // What goes to one side.
 struct queue {
     struct frame_queued *first, **last;
-    int n_bulk;
+    int n_bounded;
     int64_t put_ns, taken_ns; // when that was last
     pthread_cond_t turn;      // something was put, taken or closed
 };
@@ -105,22 +105,22 @@ static bool wait_for_room(struct channel *c, int side, int64_t since, int timeou
 }
 
 enum channel_result channel_send(struct channel *c, int side, uint8_t type, struct buf *b,
-                                 bool bulk, int timeout_ms) {
+                                 bool bounded, int timeout_ms) {
     struct queue *out = &c->to[!side];
     int64_t since = clock_mono_ns();
     enum channel_result result = CHANNEL_OK;
     struct frame_queued *f = must_calloc(1, sizeof *f);
     pthread_mutex_lock(&c->lock);
-    while (bulk && out->n_bulk == QUEUED_MAX && !c->closed[!side] && result == CHANNEL_OK) {
+    while (bounded && out->n_bounded == QUEUED_MAX && !c->closed[!side] && result == CHANNEL_OK) {
         result = wait_for_room(c, side, since, timeout_ms) ? CHANNEL_OK : CHANNEL_SILENT;
     }
     result = c->closed[!side] ? CHANNEL_CLOSED : result;
     if (result == CHANNEL_OK) {
-        *f = (struct frame_queued){.type = type, .bulk = bulk, .content = *b};
-        *b = bulk ? take_spare(c, b->max) : (struct buf)BUF_INIT(b->max);
+        *f = (struct frame_queued){.type = type, .bounded = bounded, .content = *b};
+        *b = b->cap >= SPARE_LEAST ? take_spare(c, b->max) : (struct buf)BUF_INIT(b->max);
         *out->last = f;
         out->last = &f->next;
-        out->n_bulk += bulk;
+        out->n_bounded += bounded;
         out->put_ns = clock_mono_ns();
         f = NULL;
         pthread_cond_broadcast(&out->turn);
@@ -145,7 +145,7 @@ enum channel_result channel_take(struct channel *c, int side, uint8_t *type, str
     if (f != NULL) {
         in->first = f->next;
         in->last = in->first == NULL ? &in->first : in->last;
-        in->n_bulk -= f->bulk;
+        in->n_bounded -= f->bounded;
         in->taken_ns = clock_mono_ns();
         give_spare(c, b);
         *b = f->content;

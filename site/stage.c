@@ -47,7 +47,15 @@ void stage_batch_close(const struct stage *s, uint64_t number, int *fd) {
 }
 
 void stage_file_name(size_t member, char out[STAGE_FILE_NAME]) {
-    snprintf(out, STAGE_FILE_NAME, "%zx", member);
+    static const char digits[] = "0123456789abcdef";
+    size_t len = 1;
+    for (size_t rest = member; rest > 15; rest /= 16) {
+        len++;
+    }
+    out[len] = 0;
+    for (; len > 0; member /= 16) { // twice for each file, where printf would show
+        out[--len] = digits[member % 16];
+    }
 }
 
 void stage_times(int64_t mtime_ns, struct timespec out[2]) {

@@ -57,8 +57,8 @@ void tar_reader_free(struct tar_reader *r) {
     }
 }
 
-static bool all_zero(const uint8_t *block) {
-    return block[0] == 0 && memcmp(block, block + 1, TAR_BLOCK - 1) == 0;
+static bool all_zero(const uint8_t *data, size_t len) {
+    return len == 0 || (data[0] == 0 && memcmp(data, data + 1, len - 1) == 0);
 }
 
 static void to_padding(struct tar_reader *r, enum state after) {
@@ -178,13 +178,15 @@ static int take_block(struct tar_reader *r, struct err *e) {
     if (r->state == IN_MAP) {
         return map_block(r, e);
     }
-    if (r->state == AT_HEADER && all_zero(r->block)) {
+    if (r->state == AT_HEADER && all_zero(r->block, TAR_BLOCK)) {
         r->state = AT_END;
         return 0;
     }
     if (r->state == AT_END) {
         r->state = AT_NOTHING;
-        return all_zero(r->block) ? 0 : err_set(e, ERR_DATA, "tar stream: an end that is none");
+        return all_zero(r->block, TAR_BLOCK)
+                   ? 0
+                   : err_set(e, ERR_DATA, "tar stream: an end that is none");
     }
     int rc = tar_header_read(r->block, &r->header, e);
     if (rc < 0) {
@@ -231,10 +233,8 @@ static int take_data(struct tar_reader *r, const uint8_t *data, size_t len, stru
 }
 
 static int take_padding(struct tar_reader *r, const uint8_t *data, size_t len, struct err *e) {
-    for (size_t i = 0; i < len; i++) {
-        if (data[i] != 0) {
-            return err_set(e, ERR_DATA, "tar stream: padding that is not empty");
-        }
+    if (!all_zero(data, len)) {
+        return err_set(e, ERR_DATA, "tar stream: padding that is not empty");
     }
     r->padding -= len;
     r->state = r->padding > 0 ? IN_PADDING : r->after;
