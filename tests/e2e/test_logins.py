@@ -51,7 +51,8 @@ def openssl(folder, *args):
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    """ca.pem; NAME.pem (certificate and key) of servers and a client; another.pem, an unknown CA."""
+    """ca.pem; NAME.pem (certificate and key) of servers and a client; another.pem, an unknown CA;
+    stranger.pem, of a client that only that one vouches for."""
     folder = tmp_path_factory.mktemp("tls")
     for ca in ("ca", "another"):
         openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj",
@@ -66,6 +67,8 @@ def certificates(tmp_path_factory):
                 "-CAcreateserial", "-days", days, "-extfile", "ext", "-out", f"{name}.crt")
         (folder / f"{name}.pem").write_bytes((folder / f"{name}.crt").read_bytes()
                                              + (folder / f"{name}.key").read_bytes())
+    (folder / "stranger.pem").write_bytes((folder / "another.pem").read_bytes()
+                                          + (folder / "another.key").read_bytes())
     return folder
 
 
@@ -132,8 +135,11 @@ def test_migrates_over_tls(ends, mvimig, certificates):
     ("elsewhere", False, {"tlsCAFile": "ca.pem"}, "is not made out for this host"),
     ("expired", False, {"tlsCAFile": "ca.pem"}, "has expired"),
     ("server", True, {"tlsCAFile": "ca.pem"}, "client certificate"),
+    ("server", True, {"tlsCAFile": "ca.pem", "tlsCertificateKeyFile": "stranger.pem"},
+     "give a client certificate that it accepts"),
     ("server", False, {"query": ""}, "the server wants TLS: add tls=true"),
-], ids=["no CA", "other CA", "other host", "expired", "no client certificate", "no TLS"])
+], ids=["no CA", "other CA", "other host", "expired", "no client certificate",
+        "another client certificate", "no TLS"])
 def test_tls_refused(ends, mvimig, certificates, name, client, keys, says):
     keys = {k: str(certificates / v) if k.startswith("tls") else v for k, v in keys.items()}
     server = Handshakes(certificates / "expired.pem") if name == "expired" else tls_server(

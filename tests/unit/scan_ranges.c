@@ -68,7 +68,25 @@ static void large_documents_make_more_ranges(void **state) {
     }
     scan_cutter_end(c, &out);
     check_whole(&out, 2000);
-    assert_true(out.n_ranges >= 2000 / (4 * 64));
+    assert_true(out.n_ranges >= 2000 / (4 * 16));
+    scan_cutter_free(&c);
+    arena_free(a);
+}
+
+// A collection of 1.6 TB has thousands of ranges, not a hundred thousand.
+static void ranges_grow_with_the_collection(void **state) {
+    struct arena *a = arena_new();
+    struct scan_cutter *c = scan_cutter_new(a, 10000000, (uint64_t)10000000 * 160000);
+    struct inv_collection out = {0};
+    (void)state;
+    for (unsigned i = 0; i < IDS; i++) { // a fiftieth of it
+        char name[32];
+        (void)snprintf(name, sizeof name, "%08u", i);
+        add_text(c, name, strlen(name));
+    }
+    scan_cutter_end(c, &out);
+    check_whole(&out, IDS);
+    assert_in_range(out.n_ranges, 20, 400);
     scan_cutter_free(&c);
     arena_free(a);
 }
@@ -108,6 +126,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_are_whole),
         cmocka_unit_test(large_documents_make_more_ranges),
+        cmocka_unit_test(ranges_grow_with_the_collection),
         cmocka_unit_test(only_plain_strings_bound),
         cmocka_unit_test(nothing_has_no_range),
     };
