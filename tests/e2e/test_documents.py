@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import struct
 import time
 
@@ -12,6 +13,7 @@ from bson.raw_bson import RawBSONDocument
 
 from support import oracle, rawbson
 from support.migration import Migration
+from support.run import ROOT
 from support.servers import Mongod
 
 KILL9 = -9
@@ -282,7 +284,16 @@ def test_conflicts_show_the_fields_that_differ(ends, mvimig):
         'long: source (5.0 kB), destination "z"; more: source none, destination 1.5',
         "the same fields in another order",
         "; ".join(f"f{i}: source {i}, destination none" for i in range(8)) + "; and 2 more"]
-    assert "t0k3n" not in m.mvimig.run("conflicts", m.work_dir).ok().stdout
+    shown = m.mvimig.run("conflicts", m.work_dir).ok().stdout
+    assert "t0k3n" not in shown
+    blocks = shown.split("\n\n")[0].splitlines()
+    assert blocks[:3] == [
+        f'{PLACE} "00000001": different, kept',
+        "    " + rows[0]["detail"].replace("\\", "\\\\"),
+        f"    source {rows[0]['source_digest'][:12]}, "
+        f"destination {rows[0]['destination_digest'][:12]}; "
+        f"restore/{PLACE}/0001, {rows[0]['recorded']}"]
+    assert shown.endswith("\n3 conflicts; --json tells them with whole digests.\n")
 
 
 @pytest.mark.asan
@@ -483,6 +494,12 @@ def test_missing_dump_is_taken_again(ends, mvimig):
 # Every code of the table in site/mongo_error.c.
 RETRYABLE = [6, 7, 24, 43, 50, 64, 89, 91, 112, 133, 134, 175, 189, 202, 237, 262, 290, 358, 384,
              9001, 10107, 11600, 11601, 11602, 13435, 13436]
+
+
+def test_every_code_that_passes_is_tried():
+    with open(os.path.join(ROOT, "site", "mongo_error.c"), encoding="utf-8") as f:
+        table = f.read().partition("passing[] = {")[2].partition("};")[0]
+    assert [int(code) for code in re.findall(r"^ +(\d+),", table, re.MULTILINE)] == RETRYABLE
 
 
 def fail(server, commands, times=1, **data):
