@@ -3,6 +3,7 @@
 vanishes, the disk is full; then what arrived before is not sent again, and nothing is left lying."""
 import os
 import random
+import time
 
 import pytest
 
@@ -79,6 +80,31 @@ def test_the_sender_is_killed(tmp_path, mvimig):
     m.apply(env=faults()).ok()
     # At most the two that fly, and the one that was taken in, had no receipt.
     assert sent_bytes(m)[-1] <= SIZE - 4 * RANGE + len(b"behind")
+    m.assert_arrived()
+    m.assert_nothing_left()
+
+
+def marked(m):
+    """How much of the one large file is there for good."""
+    return sum(int(n.rsplit("-", 1)[1]) for folder in parts(m)
+               for n in os.listdir(os.path.join(m.destination, folder)))
+
+
+def test_stopped_amid_it(tmp_path, mvimig):
+    """A stop does not wait for the end of a large file, and what has arrived is recorded."""
+    m = FilesMigration(tmp_path, mvimig)
+    large(m)
+    running = m.start(env=faults("ranges-sent:sleep=400:2+"))
+    while marked(m) == 0:
+        assert not running.ended()
+        time.sleep(0.01)
+    running.signal(15)
+    assert running.wait().rc == 143
+    assert m.ask("select state from step") == [("pending",)]
+    has = marked(m)
+    assert 0 < has < SIZE and sum(sent_bytes(m)) == has
+    m.apply(env=faults()).ok()
+    assert sent_bytes(m)[-1] == SIZE - has + len(b"behind")
     m.assert_arrived()
     m.assert_nothing_left()
 
