@@ -128,6 +128,10 @@ struct sums {
     struct hash *hash;
     struct arena *arena;
     struct tar_reader *tar;
+    // A large file: its pieces, taken to follow each other.
+    struct hash *part;
+    uint64_t part_len, from, to;
+    bool is_range, whole;
 };
 
 static void add_item(struct sums *s, struct digest_item item, uint64_t size) {
@@ -175,7 +179,13 @@ static int sum_end(void *arg, struct err *e) {
     struct sums *s = arg;
     struct digest_item *d = &s->items[s->n - 1];
     (void)e;
-    if (d->kind == TREE_FILE) {
+    if (d->kind == TREE_FILE && s->whole) {
+        s->whole = false;
+        s->sizes[s->n - 1] = s->part_len;
+        hash_so_far(s->part, s->digests[s->n - 1]);
+        d->data = s->digests[s->n - 1];
+        d->len = HASH_SIZE;
+    } else if (d->kind == TREE_FILE) {
         hash_hole(s, s->sizes[s->n - 1] - s->filled);
         hash_final(s->hash, s->digests[s->n - 1]);
         d->data = s->digests[s->n - 1];
@@ -219,11 +229,39 @@ static void sum_remarks(struct sums *s, const uint8_t *data, size_t len) {
 
 #define COMMIT_SUMS (16 + HASH_SIZE) // bytes in front of the remarks
 
+static void sum_range(struct sums *s, const uint8_t *data, size_t len) {
+    struct take t = {.data = data, .len = len};
+    uint8_t ignored[HASH_SIZE];
+    s->from = take_u64(&t);
+    s->to = take_u64(&t);
+    s->is_range = true;
+    if (s->from == 0) {
+        hash_final(s->part, ignored);
+    }
+}
+
+static void mend_range(struct sums *s, uint8_t *payload) {
+    AUTO_BUF struct buf sums = BUF_INIT(COMMIT_SUMS);
+    uint8_t digest[HASH_SIZE];
+    bool given_up = payload[7] == 0xff; // as good as any other byte
+    hash_so_far(s->part, digest);
+    put_u64(&sums, !given_up);
+    put_u64(&sums, given_up ? 0 : s->to - s->from);
+    buf_put(&sums, digest, sizeof digest);
+    memcpy(payload, sums.data, sums.len);
+    s->part_len = s->to;
+    s->is_range = false;
+}
+
 static void mend_commit(struct sums *s, uint8_t *payload, size_t len) {
     AUTO_BUF struct buf sums = BUF_INIT(COMMIT_SUMS);
     uint64_t count = 0, bytes = 0;
     uint8_t digest[HASH_SIZE];
     if (len < COMMIT_SUMS) {
+        return;
+    }
+    if (s->is_range) {
+        mend_range(s, payload);
         return;
     }
     sum_remarks(s, payload + COMMIT_SUMS, len - COMMIT_SUMS);
@@ -268,6 +306,12 @@ static void put_frames(struct buf *b, struct sums *s, const uint8_t *data, size_
             sum_mends(s, payload, len);
         } else if (type == FRAME_COMMIT) {
             mend_commit(s, payload, len);
+        } else if (type == FRAME_RANGE) {
+            sum_range(s, payload, len);
+        } else if (type == FRAME_PIECE && len > 8) {
+            hash_update(s->part, payload + 8, len - 8);
+        } else if (type == FRAME_WHOLE) {
+            s->whole = true;
         }
         wire_head(type, payload, len, head);
         buf_put(b, head, sizeof head);
@@ -280,22 +324,25 @@ static void put_frames(struct buf *b, struct sums *s, const uint8_t *data, size_
 static void add_frames(struct buf *b, const uint8_t *data, size_t size) {
     AUTO_FREE struct sums *s = must_calloc(1, sizeof *s);
     s->hash = hash_new();
+    s->part = hash_new();
     s->arena = arena_new();
     sums_begin(s);
     put_frames(b, s, data, size);
     tar_reader_free(s->tar);
     arena_free(s->arena);
     hash_free(s->hash);
+    hash_free(s->part);
 }
 
 static void put_hello(struct buf *b) {
     AUTO_BUF struct buf hello = BUF_INIT(256);
-    uint8_t head[PROTOCOL_HEAD], nonce[PROTOCOL_NONCE] = {1};
+    uint8_t head[PROTOCOL_HEAD], nonce[PROTOCOL_NONCE] = {1}, token[PROTOCOL_TOKEN] = {2};
     put_text(&hello, PROTOCOL_MAGIC);
     put_u16(&hello, PROTOCOL_VERSION);
     buf_put(&hello, nonce, sizeof nonce);
     put_u32(&hello, 1000);
     put_u8(&hello, 1);
+    buf_put(&hello, token, sizeof token);
     wire_head(FRAME_HELLO, hello.data, hello.len, head);
     buf_put(b, head, sizeof head);
     buf_put(b, hello.data, hello.len);
