@@ -254,12 +254,26 @@ static bool is_shared(struct compiling *c, const char *top) {
     return x.n > 0;
 }
 
+// Directories of owners whose names no plan can hold: no other step has them.
+static bool count_unnameable(const struct compiling *c, struct inv_count *sum) {
+    bool any = false;
+    for (size_t i = 0; c->scope->server && i < c->inv->n_dirs; i++) {
+        const struct inv_dir *d = &c->inv->dirs[i];
+        for (size_t k = 0; !is_utf8(d->path) && k < d->n_entries; k++) {
+            any = true;
+            sum->files += d->entries[k].count.files;
+            sum->bytes += d->entries[k].count.bytes;
+        }
+    }
+    return any;
+}
+
 // A directory at the top that is nobody else's goes whole, as an entry of the data directory: then
 // its own mode and time go along, and an empty one is not lost.
 static void rest_steps(struct compiling *c) {
     struct named_entry *whole = arena_alloc(c->scratch, (c->inv->n_rest + 1) * sizeof *whole);
     struct inv_count loose = {0};
-    bool has_loose = false;
+    bool has_loose = count_unnameable(c, &loose);
     size_t n = 0;
     for (size_t i = 0; i < c->inv->n_rest; i++) {
         const struct inv_rest *r = &c->inv->rest[i];

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Owners and IDs that are no names of files: documents move, and no path is made of them."""
+import json
 import os
 import re
+import shutil
+import struct
 
 import pytest
+from bson.raw_bson import RawBSONDocument
 
 from support import oracle
 from support.migration import Migration
@@ -81,3 +85,37 @@ def test_one_user(hostile, name):
              if entry.type == "file"} - set(hostile.tree_before)
     want = {os.fsencode(os.path.join(name, "datasets", f"of-{n}", "files", f"{n}.jpg"))}
     assert moved == (want if name in ODD else set())
+
+
+def raw(**fields):
+    """A document whose texts are bytes of any kind, which no driver would encode."""
+    body = b"".join(b"\x02" + key.encode() + b"\0" + struct.pack("<i", len(value) + 1) + value + b"\0"
+                    for key, value in fields.items())
+    return RawBSONDocument(struct.pack("<i", len(body) + 5) + body + b"\0")
+
+
+@pytest.mark.parametrize("scope", ["--server", "--users=alice"])
+def test_names_that_are_not_utf8(ends, mvimig, scope):
+    """They cannot stand in a plan. With all of a server documents go along all the same, and the
+    directory of such an owner; what stays is told by name."""
+    ends.source.fill()
+    for n, (owner, _id) in enumerate([(b"alice", b"caf\xe9"), (b"\xff\xfe", b"of-nobody")]):
+        ends.source.db.DataSets.insert_one(raw(_id=_id, owner=owner, name=b"odd"))
+        ends.source.db.DataSetFiles.insert_one(raw(_id=b"image-%d" % n, dataset_id=_id))
+        folder = os.path.join(os.fsencode(ends.source.data_dir), owner, b"datasets", _id)
+        os.makedirs(folder)
+        with open(os.path.join(folder, b"image-%d.jpg" % n), "wb") as f:
+            f.write(b"picture")
+    stays = os.path.join(os.fsencode(ends.source.data_dir), b"alice/datasets/caf\xe9")
+    migration = Migration(ends, mvimig)
+    done = migration.plan(scope, "--report", ends.path("report.ndjson")).ok()
+    assert_printable(done, migration.apply().ok())
+    with open(ends.path("report.ndjson")) as f:
+        told = {(r["finding"], r["id"]) for r in map(json.loads, f)}
+    assert {("unsafe-id", "hex:0205000000636166e900"),
+            ("not-utf8", "alice/datasets/caf\\xE9")} <= told
+    if scope == "--server":
+        shutil.rmtree(stays)
+        migration.assert_arrived()
+    else:
+        assert ("no-string-id", "hex:0205000000636166e900") in told
