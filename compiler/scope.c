@@ -16,6 +16,7 @@
 struct candidate {
     const char *id;   // an owner, or a project's ID
     const char *name; // of a project; NULL when it has none
+    bool exact;       // only when it is asked for by this very name
 };
 struct candidates {
     const char *option; // "--users", for messages
@@ -31,7 +32,8 @@ static void candidates_add(struct candidates *all, const char *id, const char *n
     uintptr_t *slot = strtab_slot(all->known, id, strlen(id), &added);
     if (added) {
         *slot = all->n;
-        ARENA_PUSH(all->arena, all->items, all->n, all->cap, (struct candidate){id, name});
+        ARENA_PUSH(all->arena, all->items, all->n, all->cap,
+                   (struct candidate){.id = id, .name = name});
     } else if (name != NULL) {
         MUST(all->items != NULL && *slot < all->n);
         all->items[*slot].name = name;
@@ -47,6 +49,17 @@ static void find_owners(const struct inventory *inv, struct candidates *all) {
     for (size_t i = 0; i < inv->n_dirs; i++) {
         if (inv->dirs[i].owner != NULL && inv->dirs[i].owner[0] != 0) {
             candidates_add(all, inv->dirs[i].owner, NULL);
+        }
+    }
+    // Any directory at the top may be that of somebody who has nothing else: a person knows.
+    for (size_t i = 0; i < inv->n_rest; i++) {
+        size_t n = all->n;
+        if (strcmp(inv->rest[i].top, ".") == 0) {
+            continue;
+        }
+        candidates_add(all, inv->rest[i].top, NULL);
+        if (all->n > n) {
+            all->items[n].exact = true;
         }
     }
 }
@@ -85,6 +98,9 @@ static int fail_unknown(const struct candidates *all, const char *text, struct e
     const char **known = arena_alloc(all->arena, 2 * all->n * sizeof *known);
     size_t n = 0;
     for (size_t i = 0; i < all->n; i++) {
+        if (all->items[i].exact) {
+            continue;
+        }
         known[n++] = all->items[i].id;
         if (all->items[i].name != NULL) {
             known[n++] = all->items[i].name;
@@ -140,7 +156,7 @@ static int resolve_pattern(struct candidates *all, const char *text, size_t len,
     size_t hits = 0;
     for (size_t i = 0; rc == 0 && i < all->n; i++) {
         const struct candidate *c = &all->items[i];
-        int hit = pattern_match(p, c->id, strlen(c->id), e);
+        int hit = c->exact ? 0 : pattern_match(p, c->id, strlen(c->id), e);
         if (hit == 0 && c->name != NULL) {
             hit = pattern_match(p, c->name, strlen(c->name), e);
         }

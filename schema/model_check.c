@@ -129,6 +129,12 @@ static void check_level(struct fields *f, int line, const struct model_collectio
     if (!top && (c->n_files > 0 || c->n_paths > 0)) {
         fields_fail(f, line, "\"files\" and \"paths\" are for level top");
     }
+    if (!top && (c->owner_field != NULL || c->project_field != NULL)) {
+        fields_fail(f, line, "\"owner\" and \"project\" are for level top");
+    }
+    if (!top && c->class != MODEL_ACCOUNTS && c->name_field != NULL) {
+        fields_fail(f, line, "\"label\" is for level top and the class accounts");
+    }
     if (second && c->n_refs > 0) {
         fields_fail(f, line, "\"refs\" are for levels top and whole");
     }
@@ -139,9 +145,6 @@ static void check_project(struct fields *f, int line, const struct model *m, siz
     const struct model_collection *c = &m->collections[at];
     if (c->project_field == NULL || strcmp(c->project_field, "_id") != 0) {
         return;
-    }
-    if (c->level != MODEL_TOP) {
-        fields_fail(f, line, "\"project: _id\" is for a collection of level top");
     }
     for (size_t i = 0; i < at; i++) {
         const char *other = m->collections[i].project_field;

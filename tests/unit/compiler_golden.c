@@ -105,12 +105,14 @@ static void read_scope(struct golden *g, struct fields *f, const struct ynode *r
     g->error = fields_text(f, root, "error", false);
 }
 
-// The schema that a scope names, else the built-in one.
+// The schema that a scope names, else that of MVI: the file that is built in.
 static struct model *read_schema(const char *schema, struct err *e) {
     struct model *m = NULL;
     size_t len = 0;
-    AUTO_FREE char *name = schema != NULL ? must_sprintf("%s.schema.yaml", schema) : NULL;
-    AUTO_FREE char *text = schema != NULL ? read_file(name, &len) : NULL;
+    AUTO_FREE char *name = schema != NULL ? must_sprintf("%s.schema.yaml", schema)
+                                          : must_strdup("../../schema/mvi.yaml");
+    AUTO_FREE char *text = read_file(name, &len);
+    assert_non_null(text);
     if (model_read(name, text, len, &m, e) != 0) {
         fail_msg("%s", e->text);
     }

@@ -208,7 +208,12 @@ static const struct {
     {C(TOP "  W: {level: whole, refs: [{field: t, to: T, follow: yes}]}\n"), "true or false"},
     {C(TOP "  W: {level: whole, refs: [{to: T}]}\n"), "\"field\" is missing"},
     {C(TOP "  W: {level: whole, refs: {field: t}}\n"), "\"refs\" has to be a list"},
-    {C("  W: {level: whole, project: _id}\n"), "is for a collection of level top"},
+    {C("  W: {level: whole, project: _id}\n"), "are for level top"},
+    {C("  W: {level: whole, owner: o}\n"), "\"owner\" and \"project\" are for level top"},
+    {C(TOP "  S: {level: second, parent: T, parent_field: t, project: p}\n"),
+     "\"owner\" and \"project\" are for level top"},
+    {C("  W: {level: whole, label: n}\n"), "is for level top and the class accounts"},
+    {C("  W: {level: whole, class: transient, label: n}\n"), "top and the class accounts"},
     {C("  T: {level: top, noun: ts, project: _id}\n  U: {level: top, noun: us, project: _id}\n"),
      "stands for T already"},
 #define FILES(files) C("  T: {level: top, noun: ts, owner: o, files: [" files "]}\n")

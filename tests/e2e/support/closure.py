@@ -45,6 +45,7 @@ class Closure:
                 project = id_ if collection == "ProjectGroups" else field(raw, "project_group_id")
                 if id_ is not None and (field(raw, "owner") in self.users or project in projects):
                     mine[id_] = raw
+        self.follow = follow
         self.followed = self._follow() if follow else set()
         self.paths = {p for p in tree if self._path(p)}
 
@@ -66,6 +67,12 @@ class Closure:
             id_ = field(raw, "_id")
             return id_ is not None and id_ in self.objects[collection]
         return collection in SECOND and field(raw, "dataset_id") in self.objects["DataSets"]
+
+    def count(self):
+        """Objects, and documents of any kind."""
+        return (sum(map(len, self.objects.values())),
+                sum(self.takes_document(c, raw) for c, documents in self.documents.items()
+                    for raw in documents.values()))
 
     def _path(self, path):
         parts = path.decode(errors="surrogateescape").split("/")
@@ -93,7 +100,7 @@ class Closure:
     def _thumbnails(self):
         if not hasattr(self, "_thumbnail_paths"):
             self._thumbnail_paths = set()
-            for raw in self.objects["TrainedModels"].values():
+            for raw in self.objects["TrainedModels"].values() if self.follow else ():
                 path = field(raw, "thumbnail_path") or ""
                 for prefix in THUMBNAIL_PREFIXES:
                     if path.startswith(prefix):
