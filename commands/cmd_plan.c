@@ -58,10 +58,12 @@ static int write_finding(void *arg, const struct inv_finding *f) {
         return 0;
     json_t *line = json_pack("{ss ss ss ss}", "finding", inv_finding_names[f->kind], "collection",
                              f->collection, "id", f->id, "detail", f->detail);
-    if (line == NULL) { // an ID that is not UTF-8: as it would be shown
-        char id[1024];
-        line = json_pack("{ss ss ss}", "finding", inv_finding_names[f->kind], "collection",
-                         f->collection, "id", escape_into(id, sizeof id, f->id, strlen(f->id)));
+    if (line == NULL) { // something that is not UTF-8: as it would be shown
+        char id[1024], detail[1024];
+        line =
+            json_pack("{ss ss ss ss}", "finding", inv_finding_names[f->kind], "collection",
+                      f->collection, "id", escape_into(id, sizeof id, f->id, strlen(f->id)),
+                      "detail", escape_into(detail, sizeof detail, f->detail, strlen(f->detail)));
     }
     if (line != NULL && json_dumpf(line, p->report, JSON_COMPACT) == 0)
         fputc('\n', p->report);
@@ -274,9 +276,8 @@ static int make_plan(struct planning *p, struct err *e) {
     if (rc == 0)
         rc = deliver(p, plan, e);
     // The code of usage without a text: an outcome, whose status is 2.
-    return rc == 0 && c->options->detailed_exitcode && estimate_is_work(&p->estimate, plan)
-               ? ERR_USAGE
-               : rc;
+    return rc == 0 && c->options->detailed_exitcode && estimate_is_work(&p->estimate) ? ERR_USAGE
+                                                                                      : rc;
 }
 
 static int run(struct command_context *c, struct err *e) {

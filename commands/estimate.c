@@ -54,6 +54,8 @@ static void count_plan(const struct plan *plan, struct estimate *est) {
             est->has_files = true;
             est->files.files += s->expect.files;
             est->files.bytes += s->expect.bytes;
+        } else if (s->kind == KIND_DELETE) {
+            est->has_deletions = true;
         } else if (s->kind == KIND_DUMP) {
             est->has_documents = true;
             est->documents += s->expect.documents;
@@ -102,22 +104,28 @@ static int open_beside(const struct plan *plan, const char *workdir) {
     return fd;
 }
 
-static int compare_files(struct command_context *c, const struct ends *ends,
-                         const struct plan *plan, const char *workdir, struct estimate *est,
-                         struct err *e) {
+static int compare(struct command_context *c, const struct ends *ends, const struct plan *plan,
+                   const char *workdir, struct estimate *est, struct err *e) {
     AUTO_CLOSE int beside = open_beside(plan, workdir);
     struct comparing x = {.c = c, .all = est->files.files};
     struct run r = {.plan = plan,
                     .workdir_fd = beside,
                     .source_root = ends->source_root,
+                    .source_db = ends->source_db,
+                    .destination_db = ends->destination_db,
                     .destination_files = ends->destination_files,
                     .jobs = STREAMS};
     int rc = beside >= 0 ? base_open(plan, beside, &r.base, e) : 0;
-    if (rc == 0)
+    if (rc == 0 && est->has_files) {
         rc = preview_files(&r, show_compare, &x, &est->files, e);
+        est->files_compared = rc == 0;
+    }
+    if (rc == 0 && est->has_deletions) {
+        rc = preview_deletions(&r, &est->deletions, e);
+        est->deletions_compared = rc == 0;
+    }
     base_close(r.base);
     out_progress_end(c->out);
-    est->files_compared = rc == 0;
     return rc;
 }
 
@@ -211,8 +219,9 @@ int estimate_make(struct command_context *c, const struct ends *ends, const stru
     *out = (struct estimate){.measured = ""};
     count_plan(plan, out);
     count_documents(plan, inv, out);
-    if (out->has_files && !c->options->no_predict && ends->destination_files != NULL)
-        rc = compare_files(c, ends, plan, workdir, out, e);
+    if ((out->has_files || out->has_deletions) && !c->options->no_predict &&
+        ends->destination_files != NULL)
+        rc = compare(c, ends, plan, workdir, out, e);
     if (rc == 0) {
         read_rates(c, plan, workdir, &rates, out);
         guess_time(&rates, out);
@@ -220,13 +229,13 @@ int estimate_make(struct command_context *c, const struct ends *ends, const stru
     return rc;
 }
 
-bool estimate_is_work(const struct estimate *est, const struct plan *plan) {
-    for (size_t i = 0; i < plan->n_steps; i++)
-        if (plan->steps[i].kind == KIND_DELETE)
-            return true; // what it would delete is known when it runs
+bool estimate_is_work(const struct estimate *est) {
     bool files = est->files.to_send + est->files.to_mend > 0;
     bool documents = est->to_move + est->differ > 0;
-    return (est->has_files && files) || (est->has_documents && documents);
+    bool deletions =
+        !est->deletions_compared || est->deletions.documents + est->deletions.files > 0;
+    return (est->has_files && files) || (est->has_documents && documents) ||
+           (est->has_deletions && deletions);
 }
 
 // --- telling
@@ -259,6 +268,15 @@ static void put_documents(struct arena *a, const struct estimate *est, struct bu
     buf_puts(out, est->documents_compared ? ".\n" : "; not compared with the destination.\n");
 }
 
+static void put_deletions(struct arena *a, const struct estimate *est, struct buf *out) {
+    if (est->deletions_compared)
+        buf_printf(out, "Still to delete: %s document%s and %s file%s.\n",
+                   count(a, est->deletions.documents), est->deletions.documents == 1 ? "" : "s",
+                   count(a, est->deletions.files), est->deletions.files == 1 ? "" : "s");
+    else
+        buf_puts(out, "Still to delete: not compared with the destination.\n");
+}
+
 static const char *duration(struct arena *a, double seconds) {
     char text[HUMAN_TEXT];
     return arena_strdup(a, human_duration((int64_t)(seconds * 1e9), text));
@@ -270,6 +288,8 @@ const char *estimate_text(struct arena *a, const struct estimate *est) {
         put_files(a, est, &out);
     if (est->has_documents)
         put_documents(a, est, &out);
+    if (est->has_deletions)
+        put_deletions(a, est, &out);
     buf_puts(&out, "It would take ");
     if (est->high < 1)
         buf_puts(&out, "less than a second");
@@ -291,6 +311,7 @@ static json_t *number(uint64_t n) {
 
 json_t *estimate_json(const struct estimate *est) {
     json_t *j = json_object(), *files = json_object(), *documents = json_object();
+    json_t *deletions = json_object();
     json_object_set_new(files, "compared", json_boolean(est->files_compared));
     json_object_set_new(files, "selected", number(est->files.files));
     json_object_set_new(files, "selectedBytes", number(est->files.bytes));
@@ -306,6 +327,13 @@ json_t *estimate_json(const struct estimate *est) {
     json_object_set_new(documents, "differ", number(est->differ));
     json_object_set_new(j, "files", files);
     json_object_set_new(j, "documents", documents);
+    json_object_set_new(deletions, "compared", json_boolean(est->deletions_compared));
+    json_object_set_new(deletions, "documents", number(est->deletions.documents));
+    json_object_set_new(deletions, "files", number(est->deletions.files));
+    if (est->has_deletions)
+        json_object_set_new(j, "deletions", deletions);
+    else
+        json_decref(deletions);
     json_object_set_new(j, "secondsLow", json_real(est->low));
     json_object_set_new(j, "secondsHigh", json_real(est->high));
     json_object_set_new(j, "measured", json_string(est->measured));

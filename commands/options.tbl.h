@@ -37,8 +37,9 @@ OPTION("on-conflict", 0, TEXT, on_conflict, "POLICY", C_PLAN | C_RUN | C_DEPLOY 
        "keep, replace or fail, for all steps (default: each kind's own)")
 OPTION("delete", 0, FLAG, delete, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "delete at the destination what earlier passes laid there and the source has no longer")
-OPTION("max-delete", 0, TEXT, max_delete, "N", C_PLAN | C_RUN | C_DEPLOY,
-       "delete nothing of a collection, or no files, when it would be more than N")
+OPTION(
+    "max-delete", 0, TEXT, max_delete, "N", C_PLAN | C_RUN | C_DEPLOY,
+    "delete nothing when it would be more than N, documents and files of the whole plan together")
 OPTION("create-indexes", 0, FLAG, create_indexes, NULL, C_PLAN | C_RUN | C_DEPLOY,
        "make indexes that the source has and the destination lacks, when the documents are there")
 OPTION("schema", 0, TEXT, schema, "FILE",

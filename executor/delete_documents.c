@@ -28,6 +28,7 @@ struct deletion {
     struct buf wanted; // keys of what is to be deleted, each with its length in front
     size_t n_wanted;
     uint64_t looked;
+    bool counting; // nothing else: no record, no deletion
 };
 
 static struct docid id_of(const uint8_t *key, size_t len) {
@@ -114,10 +115,12 @@ static int end_batch(struct deletion *d, struct err *e) {
         const uint8_t *key = d->keys.data + d->batch[i].at;
         uint32_t len = (uint32_t)d->batch[i].len;
         rc = is_gone(d, i, e);
-        rc = rc == 1 ? look(d, key, len, &there, digest, true, e) : rc;
+        rc = rc == 1 ? look(d, key, len, &there, digest, !d->counting, e) : rc;
         if (rc == 1) {
-            buf_put(&d->wanted, &len, sizeof len);
-            buf_put(&d->wanted, key, len);
+            if (!d->counting) {
+                buf_put(&d->wanted, &len, sizeof len);
+                buf_put(&d->wanted, key, len);
+            }
             d->n_wanted++;
             rc = 0;
         }
@@ -230,29 +233,55 @@ static int delete_all(struct deletion *d, struct err *e) {
     return rc;
 }
 
-static int delete_from(struct deletion *d, struct err *e) {
+static int look_at_all(struct deletion *d, struct err *e) {
     int rc = step_source_db(d->s, &d->source, e);
     rc = rc == 0 ? step_destination_db(d->s, &d->destination, e) : rc;
     rc = rc == 0 ? base_each(d->s->run->base, d->collection, add_key, d, e) : rc;
-    rc = rc == 0 ? end_batch(d, e) : rc;
-    rc = rc == 0 ? delete_check_max(d->s->step, d->n_wanted, "documents", e) : rc;
-    rc = rc == 0 ? delete_all(d, e) : rc;
+    return rc == 0 ? end_batch(d, e) : rc;
+}
+
+static int delete_from(struct deletion *d, struct err *e) {
+    int rc = look_at_all(d, e);
+    rc = rc == 0 ? delete_begin(d->s, d->n_wanted, "documents", e) : rc;
+    if (rc == 0) {
+        uint64_t before = d->s->result.sent;
+        rc = delete_all(d, e);
+        delete_end(d->s, d->n_wanted, d->s->result.sent - before);
+    }
     d->s->result.documents = d->looked;
     d->s->result.present = d->looked - d->n_wanted;
     return rc;
 }
 
-int delete_documents(struct step_run *s, struct err *e) {
+static struct deletion *deletion_new(struct step_run *s) {
     struct deletion *d = must_calloc(1, sizeof *d);
     d->s = s;
     d->collection = s->step->collection;
     d->seen = strtab_new();
     d->keys = (struct buf)BUF_INIT((size_t)64 << 20);
     d->wanted = (struct buf)BUF_INIT((size_t)4 << 30);
-    int rc = delete_from(d, e);
+    return d;
+}
+
+static void deletion_free(struct deletion *d) {
     buf_free(&d->keys);
     buf_free(&d->wanted);
     strtab_free(d->seen);
     free(d);
+}
+
+int delete_documents(struct step_run *s, struct err *e) {
+    struct deletion *d = deletion_new(s);
+    int rc = delete_from(d, e);
+    deletion_free(d);
+    return rc;
+}
+
+int delete_documents_count(struct step_run *s, uint64_t *n, struct err *e) {
+    struct deletion *d = deletion_new(s);
+    d->counting = true;
+    int rc = look_at_all(d, e);
+    *n = d->n_wanted;
+    deletion_free(d);
     return rc;
 }

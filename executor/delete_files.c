@@ -29,6 +29,7 @@ struct deletion {
     enum files_delete_outcome *outcomes;
     size_t n_items, told;
     uint64_t deleted;
+    bool counting; // nothing else: no record, no deletion
 };
 
 // 1: nothing stands at the source under this path; 0: something does.
@@ -140,7 +141,7 @@ static int look(struct deletion *d, struct files_delete_item *out, size_t *n_out
                 out[(*n_out)++] = f->item;
             } else if (d->outcomes[i] == FILES_DELETE_DIFFERS && f->next > 0) {
                 at[left++] = f->next - 1;
-            } else if (d->outcomes[i] == FILES_DELETE_DIFFERS) {
+            } else if (d->outcomes[i] == FILES_DELETE_DIFFERS && !d->counting) {
                 rc = record(d, &f->item, false, false, e);
             }
         }
@@ -152,30 +153,55 @@ static int look(struct deletion *d, struct files_delete_item *out, size_t *n_out
     return 0;
 }
 
-static int delete_items(struct deletion *d, struct files_delete_item *items, size_t n,
-                        struct err *e) {
-    size_t files = 0;
-    int rc = 0;
+// A directory goes with the last of what it holds, and is not counted.
+static uint64_t count_files(const struct files_delete_item *items, size_t n) {
+    uint64_t files = 0;
     for (size_t i = 0; i < n; i++) {
         files += items[i].type != TREE_DIR;
     }
-    rc = delete_check_max(d->s->step, files, "files", e);
-    qsort(items, n, sizeof *items, backwards);
-    for (size_t i = 0, k = 0; rc == 0 && i < n; i++) {
-        if (items[i].type != TREE_DIR) {
-            rc = record(d, &items[i], true, ++k == files, e);
+    return files;
+}
+
+static int delete_looked_at(struct deletion *d, uint64_t files, struct err *e) {
+    int rc = 0;
+    uint64_t k = 0, done = 0;
+    for (size_t i = 0; rc == 0 && i < d->n_items; i++) {
+        if (d->items[i].type != TREE_DIR) {
+            rc = record(d, &d->items[i], true, ++k == files, e);
         }
     }
-    d->items = items;
-    d->n_items = n;
     rc = rc == 0 ? journal_fence(d->s->run->journal, e) : rc;
     (void)FAULT("delete.files-intended");
     rc = rc == 0 ? ask(d, true, e) : rc;
     (void)FAULT("delete.files-deleted");
-    for (size_t i = 0; rc == 0 && i < d->told; i++) {
-        d->deleted += d->outcomes[i] == FILES_DELETE_AS_LAID;
+    for (size_t i = 0; i < d->told; i++) {
+        bool deleted = d->outcomes[i] == FILES_DELETE_AS_LAID;
+        d->deleted += rc == 0 && deleted;
+        done += deleted && d->items[i].type != TREE_DIR;
     }
+    delete_end(d->s, files, done);
     return rc;
+}
+
+static int delete_items(struct deletion *d, struct files_delete_item *items, size_t n,
+                        struct err *e) {
+    uint64_t files = count_files(items, n);
+    int rc = delete_begin(d->s, files, "files", e);
+    qsort(items, n, sizeof *items, backwards);
+    d->items = items;
+    d->n_items = n;
+    d->told = 0;
+    return rc == 0 ? delete_looked_at(d, files, e) : rc;
+}
+
+// What is gone at the source and stands as it was laid; `items` live in the arena.
+static int look_at_all(struct deletion *d, struct files_delete_item **items, size_t *n,
+                       struct err *e) {
+    int rc = base_each(d->s->run->base, NULL, add_record, d, e);
+    tree_parent_close(&d->parent);
+    *items = arena_alloc(d->arena, (d->n + 1) * sizeof **items);
+    *n = 0;
+    return rc == 0 ? look(d, *items, n, e) : rc;
 }
 
 int delete_files(struct step_run *s, struct err *e) {
@@ -183,14 +209,27 @@ int delete_files(struct step_run *s, struct err *e) {
     AUTO_STRTAB struct strtab *paths = strtab_new();
     struct deletion d = {
         .s = s, .arena = arena, .parent = TREE_PARENT_INIT(s->run->source_root), .paths = paths};
-    size_t n = 0;
-    int rc = base_each(s->run->base, NULL, add_record, &d, e);
-    tree_parent_close(&d.parent);
-    struct files_delete_item *items = arena_alloc(arena, (d.n + 1) * sizeof *items);
-    rc = rc == 0 ? look(&d, items, &n, e) : rc;
+    struct files_delete_item *items;
+    size_t n;
+    int rc = look_at_all(&d, &items, &n, e);
     rc = rc == 0 ? delete_items(&d, items, n, e) : rc;
     s->result.files = strtab_count(paths);
     s->result.sent = d.deleted;
     s->result.present = strtab_count(paths) - d.deleted;
+    return rc;
+}
+
+int delete_files_count(struct step_run *s, uint64_t *n, struct err *e) {
+    AUTO_ARENA struct arena *arena = arena_new();
+    AUTO_STRTAB struct strtab *paths = strtab_new();
+    struct deletion d = {.s = s,
+                         .arena = arena,
+                         .parent = TREE_PARENT_INIT(s->run->source_root),
+                         .paths = paths,
+                         .counting = true};
+    struct files_delete_item *items;
+    size_t n_items;
+    int rc = look_at_all(&d, &items, &n_items, e);
+    *n = rc == 0 ? count_files(items, n_items) : 0;
     return rc;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/must.h"
 #include "base/stop.h"
+#include "executor/delete.h"
 #include "executor/step_files.h"
 #include "plans/params.h"
 
@@ -117,4 +118,33 @@ int preview_files(struct run *r, void (*progress)(void *arg, uint64_t files), vo
     *out = p.total;
     *e = started == 0 ? *e : p.failure;
     return started == 0 ? err_set(e, ERR_FAILED, "no thread to compare files in") : e->code;
+}
+
+static int count_deletions(struct run *r, const struct plan_step *step, uint64_t *n,
+                           struct err *e) {
+    int rc = ERR_RETRY;
+    for (int tries = 0; rc == ERR_RETRY && tries < TRIES && !stop_asked(); tries++) {
+        AUTO_MONGO struct mongo *source = NULL, *destination = NULL;
+        struct step_run s = {
+            .run = r, .step = step, .source_db = &source, .destination_db = &destination};
+        if (tries > 0) {
+            clock_sleep_ms(PAUSE_MS * tries);
+        }
+        *e = (struct err){0};
+        rc = step->collection != NULL ? delete_documents_count(&s, n, e)
+                                      : delete_files_count(&s, n, e);
+    }
+    return rc < 0 ? err_wrap(e, "%s", step->id) : rc;
+}
+
+int preview_deletions(struct run *r, struct preview_deletions *out, struct err *e) {
+    int rc = 0;
+    *out = (struct preview_deletions){0};
+    for (size_t i = 0; rc == 0 && r->base != NULL && i < r->plan->n_steps; i++) {
+        const struct plan_step *s = &r->plan->steps[i];
+        uint64_t n = 0;
+        rc = s->kind == KIND_DELETE ? count_deletions(r, s, &n, e) : 0;
+        *(s->collection != NULL ? &out->documents : &out->files) += n;
+    }
+    return rc;
 }

@@ -17,3 +17,10 @@ struct preview {
 // that breaks is tried again a few times. Errors as files_send; stop_error() after a stop.
 int preview_files(struct run *r, void (*progress)(void *arg, uint64_t files), void *arg,
                   struct preview *out, struct err *e);
+
+// What the delete steps of a plan would delete now, as far as the base tells: only looks, writes
+// nothing. 0 where r->base is NULL.
+struct preview_deletions {
+    uint64_t documents, files;
+};
+int preview_deletions(struct run *r, struct preview_deletions *out, struct err *e);

@@ -2,6 +2,7 @@
 // One execution of a plan: what every step may use. Filled by the command, handed down.
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +21,14 @@ struct run_progress {
     _Atomic uint64_t items, bytes; // handled so far: files and documents; bytes of content
     _Atomic uint64_t steps_done, steps_failed, steps_running;
     _Atomic uint64_t retries, conflicts, problems;
+};
+
+// What the delete steps of a plan come to together, for their `max`; walk() prepares it.
+struct run_deletions {
+    pthread_mutex_t lock;
+    bool counted;   // all delete steps, before the first deletion of this run
+    uint64_t total; // that this came to
+    uint64_t begun; // in this run, and not found to be somebody else's after all
 };
 
 struct run {
@@ -41,6 +50,7 @@ struct run {
     struct step_brief *known;
     int64_t deadline_mono_ns; // stop in good order then; 0: never
     struct run_progress progress;
+    struct run_deletions deletions;
     // One line of log, already safe to print; called from any thread.
     void (*log)(void *arg, enum run_log_level level, const char *step, const char *text);
     void *log_arg;

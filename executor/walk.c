@@ -348,7 +348,9 @@ int walk(struct run *r, void (*tick)(void *arg), void *arg, struct walk_outcome 
     if (rc != 0)
         return rc;
     w.graph = graph_new(r->plan);
+    pthread_mutex_init(&r->deletions.lock, NULL);
     run_workers(&w, tick, arg);
+    pthread_mutex_destroy(&r->deletions.lock);
     rc = outcome_code(&w, e);
     out->conflicts = r->progress.conflicts;
     out->problems = r->progress.problems;

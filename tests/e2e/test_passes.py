@@ -136,16 +136,26 @@ def test_nothing_is_deleted_without_delete(first):
 
 
 def test_more_than_max_deletes_nothing(first):
+    """The number is for all that the plan deletes, of each collection and of files."""
     source, destination = first.ends.source, first.ends.destination
-    gone = [g["_id"] for g in documents_of(source, "DataSetFiles", 3)]
-    source.db.DataSetFiles.delete_many({"_id": {"$in": gone}})
-    first.plan("--server", "--delete", "--max-delete", "2").ok()
+    path = owned_files(source)[0]
+    os.unlink(os.path.join(source.data_dir, path))
+    gone = {c: [d["_id"] for d in documents_of(source, c, 2)]
+            for c in ("DataSetFileLabels", "DataSetFiles")}
+    for collection, ids in gone.items():
+        source.db[collection].delete_many({"_id": {"$in": ids}})
+
+    def there():
+        return [destination.db[c].count_documents({"_id": {"$in": ids}}) for c, ids in gone.items()]
+    planned = first.plan("--server", "--delete", "--max-delete", "4").ok()
+    assert "Still to delete: 4 documents and 1 file." in planned.stdout
     failed = first.apply().expect(3)
-    assert "3 documents would be deleted, more than max: 2" in failed.stdout + failed.stderr
-    assert destination.db.DataSetFiles.count_documents({"_id": {"$in": gone}}) == 3
-    first.plan("--server", "--delete", "--max-delete", "3").ok()
+    assert ("2 documents would be deleted, of 5 deletions in all, more than max: 4; nothing was"
+            " deleted") in failed.stdout + failed.stderr
+    assert there() == [2, 2] and read(destination, path) is not None
+    first.plan("--server", "--delete", "--max-delete", "5").ok()
     first.apply().ok()
-    assert destination.db.DataSetFiles.count_documents({"_id": {"$in": gone}}) == 0
+    assert there() == [0, 0] and read(destination, path) is None
 
 
 def test_a_dataset_goes_with_all_it_has(first):

@@ -77,6 +77,29 @@ def test_nothing_to_move(make_ends, mvimig):
     migration.plan("--server", "--detailed-exitcode").ok()
 
 
+def test_nothing_to_delete(ends, mvimig):
+    """A plan that may delete is work only when there is something to delete."""
+    ends.source.db.DataSets.insert_many([{"_id": f"d{n}", "owner": "alice"} for n in range(3)])
+    for n in range(3):
+        os.makedirs(os.path.join(ends.source.data_dir, "alice", "datasets", f"d{n}"))
+    path = os.path.join(ends.source.data_dir, "alice", "datasets", "d1", "a.jpg")
+    with open(path, "wb") as f:
+        f.write(b"picture")
+    migration = Migration(ends, mvimig)
+    migration.plan("--server", "--delete", "--detailed-exitcode").expect(2)
+    migration.apply().ok()
+    nothing = migration.plan("--server", "--delete", "--detailed-exitcode").ok()
+    assert "Still to delete: 0 documents and 0 files.\n" in nothing.stdout
+    unknown = migration.plan("--server", "--delete", "--no-predict", "--detailed-exitcode")
+    assert "Still to delete: not compared" in unknown.expect(2).stdout
+    os.unlink(path)
+    assert "Still to delete: 0 documents and 1 file.\n" in migration.plan(
+        "--server", "--delete", "--detailed-exitcode").expect(2).stdout
+    ends.source.db.DataSets.delete_one({"_id": "d0"})
+    assert "Still to delete: 1 document and 1 file.\n" in migration.plan(
+        "--server", "--delete", "--detailed-exitcode").expect(2).stdout
+
+
 def test_the_report_holds_what_the_scope_leaves_behind(ends, mvimig):
     ends.fill()
     db = ends.source.db
