@@ -43,6 +43,50 @@ static const struct plan_step *selecting(const struct plan *p, const struct plan
     return dump != NULL ? dump : s;
 }
 
+// Steps of these names move what no line of a set names; the compiler gives the names.
+static const struct reason {
+    const char *prefix, *why;
+} reasons[] = {
+    {"files/undocumented/",
+     "no document names these; they lie in a directory that the scope takes"},
+    {"files/paths/", "documents that move name these by their path"},
+    {"files/rest/", "the scope takes the whole directory; other steps have the rest of it"},
+    {"files/whole/", "the scope takes these directories whole; no document names what is in them"},
+    {"files/loose", "they lie at the top of the data directory, in nobody's directory"},
+};
+
+static void put_names(struct buf *b, const char *const *names, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        buf_printf(b, "%s%s", i > 0 ? ", " : "", names[i]);
+}
+
+static void put_delete_reason(struct buf *b, const struct plan *p, const struct plan_step *s) {
+    buf_puts(b, "--delete: laid here by ");
+    put_names(b, p->base, p->n_base);
+    buf_puts(b, ", as it was laid, and gone at the source\n");
+    if (s->max != NULL) {
+        head(b, "at most");
+        buf_printf(b, "%s deletions of all steps together, else none\n", s->max);
+    }
+}
+
+static void put_why(struct buf *b, const struct plan *p, const struct plan_step *s) {
+    const char *why =
+        s->orphans_of != NULL   ? "all of the collection, less objects whose line was taken out"
+        : s->kind == KIND_INDEX ? "--create-indexes: the source has it and the destination lacks it"
+        : s->kind == KIND_RESTORE ? "what its dump has read belongs to the scope"
+        : s->n_sets > 0           ? "the scope selects the objects below"
+                                  : "the scope takes all of it";
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (strncmp(s->id, reasons[i].prefix, strlen(reasons[i].prefix)) == 0)
+            why = reasons[i].why;
+    head(b, "because");
+    if (s->kind == KIND_DELETE)
+        put_delete_reason(b, p, s);
+    else
+        buf_printf(b, "%s\n", why);
+}
+
 static void put_reads(struct buf *b, const struct plan *p, const struct plan_step *s) {
     head(b, "reads");
     if (s->kind == KIND_RESTORE)
@@ -156,38 +200,6 @@ static void put_order(struct buf *b, const struct plan *p, const struct plan_ste
     buf_puts(b, n > told ? ", ...\n" : "\n");
 }
 
-struct history {
-    const char *id;
-    struct arena *arena;
-    int attempts;
-    const char *state, *ended, *error;
-};
-
-static const char *column(int n, const char *const *names, const char *const *values,
-                          const char *name) {
-    for (int i = 0; i < n; i++)
-        if (strcmp(names[i], name) == 0)
-            return values[i];
-    return "";
-}
-
-static int one_attempt(void *arg, int n, const char *const *names, const char *const *values) {
-    struct history *h = arg;
-    if (strcmp(column(n, names, values, "step"), h->id) != 0)
-        return 0;
-    h->attempts++;
-    h->state = arena_strdup(h->arena, column(n, names, values, "state"));
-    h->ended = arena_strdup(h->arena, column(n, names, values, "ended"));
-    return 0;
-}
-
-static int one_failure(void *arg, int n, const char *const *names, const char *const *values) {
-    struct history *h = arg;
-    if (strcmp(column(n, names, values, "step"), h->id) == 0)
-        h->error = arena_strdup(h->arena, column(n, names, values, "error"));
-    return 0;
-}
-
 // The work directory by --work-dir or configuration, else where the plan says that the source is.
 static int open_work_dir(struct command_context *c, const struct plan *p, struct err *e) {
     AUTO_ENDS struct ends ends = ENDS_INIT;
@@ -202,14 +214,14 @@ static int open_work_dir(struct command_context *c, const struct plan *p, struct
     return rc == 0 ? fd : -1;
 }
 
+// By the step's hash: another pass, or the step before it was edited, has another one.
 static void put_history(struct buf *b, struct command_context *c, const struct plan *p,
-                        const char *id) {
-    struct history h = {.id = id, .arena = c->arena};
+                        const struct plan_step *s) {
+    struct report_step h;
     struct err ignored = {0};
     AUTO_CLOSE int fd = open_work_dir(c, p, &ignored);
     head(b, "journal");
-    if (fd < 0 || report_view(fd, "timeline", one_attempt, &h, &ignored) != 0 ||
-        report_view(fd, "failures", one_failure, &h, &ignored) != 0) {
+    if (fd < 0 || report_step(fd, s->hash_text, c->arena, &h, &ignored) != 0) {
         buf_puts(b, "none here: not begun, or elsewhere (name it with -c or --work-dir)\n");
         return;
     }
@@ -217,9 +229,9 @@ static void put_history(struct buf *b, struct command_context *c, const struct p
         buf_puts(b, "not begun\n");
         return;
     }
-    buf_printf(b, "%s after %d attempt%s%s%s\n", h.state, h.attempts, h.attempts == 1 ? "" : "s",
-               h.ended[0] != 0 ? ", " : "", h.ended);
-    if (h.error != NULL) {
+    buf_printf(b, "%s after %lld attempt%s%s%s\n", h.state, (long long)h.attempts,
+               h.attempts == 1 ? "" : "s", h.ended[0] != 0 ? ", " : "", h.ended);
+    if (h.error[0] != 0) {
         head(b, "last error");
         buf_printf(b, "%s\n", h.error);
     }
@@ -233,6 +245,7 @@ int show_explain(struct command_context *c, const struct plan *p, const char *id
     buf_printf(&b, "%s (%s)\n", s->id, plan_kinds[s->kind].name);
     head(&b, "asked for");
     buf_printf(&b, "by the scope %s\n", p->scope != NULL ? p->scope : "of the plan");
+    put_why(&b, p, s);
     put_reads(&b, p, s);
     put_selection(&b, selecting(p, s));
     put_writes(&b, p, s);
@@ -240,7 +253,7 @@ int show_explain(struct command_context *c, const struct plan *p, const char *id
     put_order(&b, p, s);
     head(&b, "hash");
     buf_printf(&b, "%s\n", s->hash_text);
-    put_history(&b, c, p, id);
+    put_history(&b, c, p, s);
     out_result_text(c->out, buf_str(&b));
     return 0;
 }

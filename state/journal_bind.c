@@ -120,6 +120,14 @@ static int bind_check(struct journal *j, const struct plan *p, struct err *e) {
                        "the plan is of migration %s, the journal of %s; use another work directory",
                        p->name, db_text(row, 0));
     }
+    // It would take the place of the newer plan, whose pass would then be planned a second time.
+    int64_t pass = sqlite3_column_int64(row, 3);
+    if (p->pass < pass) {
+        return err_set(e, ERR_PLAN,
+                       "the plan is stale: it is of pass %d, and pass %lld was applied since; plan "
+                       "again",
+                       p->pass, (long long)pass);
+    }
     rc = bind_check_end("source", db_text(row, 1), text_or_empty(p->source.fingerprint), e);
     if (rc == 0) {
         rc = bind_check_end("destination", db_text(row, 2),

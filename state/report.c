@@ -142,3 +142,21 @@ int report_read(int workdir_fd, struct arena *a, struct report *out, struct err 
     }
     return rc;
 }
+
+int report_step(int workdir_fd, const char *hash, struct arena *a, struct report_step *out,
+                struct err *e) {
+    struct patience patience;
+    AUTO_DB struct db db = {0};
+    AUTO_RESET sqlite3_stmt *row = NULL;
+    *out = (struct report_step){"", 0, "", ""};
+    int rc = report_open(workdir_fd, &db, &patience, e);
+    rc = rc == 0 ? db_query(&db, &row, e, SQL_REPORT_STEP, "t", hash) : rc;
+    rc = rc == 0 ? db_next(&db, row, e) : rc;
+    if (rc == 1) {
+        *out = (struct report_step){.state = copy(a, row, 0),
+                                    .attempts = sqlite3_column_int64(row, 1),
+                                    .ended = copy(a, row, 2),
+                                    .error = copy(a, row, 3)};
+    }
+    return rc < 0 ? err_wrap(e, "journal.db") : 0;
+}

@@ -55,6 +55,16 @@ int report_read(int workdir_fd, struct arena *a, struct report *out, struct err 
 // What a journal knows of a plan's steps, without writing (for --dry-run).
 int report_steps(int workdir_fd, const struct plan *p, struct step_brief *out, struct err *e);
 
+// How one step stands: by its hash, which other steps of its name do not have.
+struct report_step {
+    const char *state; // "pending", "running", "done", "failed"; "": the journal does not know it
+    int64_t attempts;
+    const char *ended; // the newest attempt that ended; ""
+    const char *error; // of the newest attempt that failed; ""
+};
+int report_step(int workdir_fd, const char *hash, struct arena *a, struct report_step *out,
+                struct err *e);
+
 // Calls back with each row of one of the journal's views, columns as text (NULL as ""); for
 // `status --json`, `conflicts` and the end of a run. ERR_NOTFOUND when there is no such view.
 int report_view(int workdir_fd, const char *view,

@@ -42,7 +42,7 @@ SQL(MIGRATION_ADD,
     " source_fingerprint, destination_server, destination_database, destination_root,"
     " destination_fingerprint, plan_digest, config_path, program_version, created)"
     " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)")
-SQL(MIGRATION, "SELECT name, source_fingerprint, destination_fingerprint FROM migration")
+SQL(MIGRATION, "SELECT name, source_fingerprint, destination_fingerprint, pass FROM migration")
 SQL(MIGRATION_BIND, "UPDATE migration SET pass = ?, scope = ?, plan_digest = ?, config_path = ?")
 SQL(MIGRATION_SOURCE, "UPDATE migration SET source_fingerprint = ?")
 SQL(MIGRATION_DESTINATION, "UPDATE migration SET destination_fingerprint = ?")
@@ -198,6 +198,11 @@ SQL(REPORT_FAILURES,
     "SELECT step.name, step.attempts, (SELECT error FROM attempt WHERE attempt.step = step.id"
     " AND attempt.state = 'failed' ORDER BY number DESC LIMIT 1)"
     " FROM step WHERE state = 'failed' AND in_plan = 1 ORDER BY place")
+SQL(REPORT_STEP,
+    "SELECT state, attempts, coalesce((SELECT max(ended) FROM attempt WHERE attempt.step = "
+    "step.id),"
+    " ''), coalesce((SELECT error FROM attempt WHERE attempt.step = step.id AND"
+    " attempt.state = 'failed' ORDER BY number DESC LIMIT 1), '') FROM step WHERE hash = ?")
 SQL(REPORT_TOTALS,
     "SELECT items, expected_items, bytes, expected_bytes, share, run_items, run_bytes,"
     " coalesce(seconds, 0.0), coalesce(as_of, ''),"

@@ -61,6 +61,15 @@ CONFIGS = [
     ("wrong type", '{"source": {"dataDir": ["/a"]}, "destination": {}}', ["dataDir"]),
     ("no destination", '{"source": {"mongoUri": "mongodb://127.0.0.1:1", "dataDir": "/"}}',
      ["destination"]),
+    ("a zero byte", '{"source": {"dataDir": "/a\0b"}}', ["bad.json:1"]),
+    ("deep", '{"source": ' + "[" * 2000000, ["larger|nested"]),
+    ("deep, below the size", '{"source": ' + "[" * 100000, ["nested deeper"]),
+    ("larger than 1 MiB", '{"source": {}}' + " " * 1048576, ["larger|1 MiB|1,048,576|1048576"]),
+    ("a text of 64 KiB", '{"source": {"dataDir": "/' + "a" * 65536 + '"}}', ["bad.json:1"]),
+    ("a control character", '{"source": {"dataDir": "/\x9b\x1b[2J"}}', ["bad.json:1"]),
+    ("an anchor", "source: &a {dataDir: /a}\ndestination: *a\n", ["anchors"]),
+    ("a number as text", '{"source": {"dataDir": 0777}}', ["dataDir", "number"]),
+    ("no for a text", "source: {dataDir: no}\ndestination: {}\n", ["dataDir"]),
     ("not a URI", '{"source": {"mongoUri": "http://x", "dataDir": "/"}, "destination": '
      '{"mongoUri": "mongodb://127.0.0.1:1", "dataDir": "/"}}', ["source", "mongodb://"]),
 ]
@@ -206,6 +215,52 @@ def test_digest(filled, mvimig):
     expect_error(migration.apply("--digest", "sha256:" + "0" * 64), 6, "digest")
     untouched.check()
     migration.apply("--digest", digest).ok()
+
+
+def test_digest_of_a_plan_that_was_altered(filled, mvimig):
+    """Any byte, also of a comment."""
+    migration = Migration(filled, mvimig)
+    digest = re.search(r"sha256:[0-9a-f]{64}", migration.plan().ok().stdout)[0]
+    untouched = Untouched(filled)
+    with open(migration.plan_path, "rb") as f:
+        text = f.read()
+    for at in range(3, len(text), len(text) // 20):
+        with open(migration.plan_path, "wb") as f:
+            f.write(text[:at] + bytes([text[at] ^ 1]) + text[at + 1:])
+        expect_error(migration.apply("--digest", digest), 6, "t.yaml|digest")
+    untouched.check()
+
+
+def test_plan_of_an_earlier_pass(filled, mvimig):
+    """Behind a newer one it is stale: its pass would be planned, and passed over, once more."""
+    migration = Migration(filled, mvimig)
+    migration.plan().ok()
+    migration.apply().ok()
+    with open(migration.plan_path) as f:
+        first = f.read()
+    migration.plan().ok()
+    migration.apply().ok()
+    with open(migration.plan_path) as f:
+        second = f.read()
+    with open(migration.plan_path, "w") as f:
+        f.write(first)
+    expect_error(migration.apply(), 6, "stale: it is of pass 1, and pass 2 was applied since")
+    migration.plan().ok()
+    with open(migration.plan_path) as f:
+        assert "pass: 3\n" in f.read() and "pass: 2\n" in second
+
+
+@pytest.mark.parametrize("pattern, words", [
+    ("(*LIMIT_MATCH=1000000000)a", "verb"), ("(*UTF)a", "verb"), ("a\\Cb", "\\\\C"),
+    ("(" * 300 + ")" * 300, "too deep"), ("a" * 2000, "longer than 1024"), ("[a", "missing")])
+def test_patterns(filled, mvimig, pattern, words):
+    untouched = Untouched(filled)
+    config = filled.write_config()
+    for option in (f"--users=/{pattern}/", f"--projects=/{pattern}/"):
+        expect_error(mvimig.run("plan", "-c", config, option), 2, words, option.split("=")[0])
+    expect_error(mvimig.run("plan", "-c", config, "--server", f"--exclude={pattern}"), 2, words,
+                 "--exclude")
+    untouched.check()
 
 
 def test_other_destination_than_planned(filled, mvimig, make_ends):

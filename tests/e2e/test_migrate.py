@@ -2,6 +2,7 @@
 """A whole server, old to new: everything arrives, twice is once, and verify sees what is wrong."""
 import json
 import os
+import re
 
 import pytest
 
@@ -238,11 +239,20 @@ def test_explain_a_step(migration):
     migration.apply().ok()
     assert "done after 1 attempt" in explain(step).ok().stdout
     migration.plan("--server", "--on-conflict", "fail").ok()
+    assert "journal    not begun" in explain(step).ok().stdout  # in this pass
     clash = ends.source.db.ProjectGroups.find_one()
     ends.destination.db.ProjectGroups.update_one({"_id": clash["_id"]}, {"$set": {"name": "x"}})
     migration.apply().expect(3)
     failed = explain("restore/ProjectGroups/0001", "-c", migration.config).ok().stdout
     assert "failed after" in failed and "last error" in failed, failed
+    migration.plan("--server", "--delete", "--max-delete", "3").ok()
+    deletes = explain("delete/documents/DataSets").ok().stdout
+    for line in ("asked for  by the scope --server --delete",
+                 "because    --delete: laid here by t, as it was laid", "at most    3 deletions of all steps"):
+        assert line in deletes, deletes
+    with open(migration.plan_path) as f:
+        undocumented = re.search(r"id: (files/undocumented/[^,]+)", f.read())[1]
+    assert "because    no document names these" in explain(undocumented).ok().stdout
 
 
 def test_what_was_planned_is_what_is_handled(migration):
