@@ -94,6 +94,26 @@ def test_collisions_are_named_before(pair):
     assert "different  DataSetFiles" in pair.collisions().expect(4).stdout
 
 
+def test_three_plans(pair, make_ends, mvimig):
+    """Each two of them that bring the same thing are told."""
+    c = make_ends()
+    third = Migration(Ends(c.source, pair.a.destination, c.folder), mvimig, "third")
+    ours = pair.b.source.db.DataSetFiles.find_one({"_id": pair.other[0]})
+    c.source.db.DataSetFiles.insert_many([ours, {"_id": "of the third alone"}])
+    for migration in (pair.first, pair.second, third):
+        migration.plan().ok()
+    done = mvimig.run("collisions", pair.first.plan_path, third.plan_path, pair.second.plan_path,
+                      "--plan-config", pair.first.config, "--plan-config", third.config,
+                      "--plan-config", pair.second.config, "--json").expect(4)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {(t["what"], *map(os.path.basename, t["plans"])) for t in told[:-1]
+            if t["id"] == f'"{pair.other[0]}"'} == {
+        ("different", "first.yaml", "third.yaml"), ("different", "first.yaml", "second.yaml"),
+        ("identical", "third.yaml", "second.yaml")}
+    assert told[-1]["plans"] == 3
+    assert not [t for t in told if t.get("id") == '"of the third alone"']
+
+
 def test_one_server_with_itself_is_all_identical(pair):
     pair.first.plan("--users", "admin").ok()
     again = pair.mvimig.run("collisions", pair.first.plan_path, pair.first.plan_path, "-c",

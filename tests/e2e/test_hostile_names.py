@@ -119,3 +119,33 @@ def test_names_that_are_not_utf8(ends, mvimig, scope):
         migration.assert_arrived()
     else:
         assert ("no-string-id", "hex:0205000000636166e900") in told
+
+
+def test_file_names_with_control_bytes(ends, mvimig):
+    """As they are on disk; escaped wherever they are told, as conflicts and findings as well."""
+    odd = [b"a\nb", b"\x1b[2J", b"\x9b31m", b"a\r", b"\xc2\x9b", b"\x07", b"\xff", b"tab\t"]
+    ends.source.db.DataSets.insert_one({"_id": "d", "owner": "alice"})
+    ends.destination.db.DataSets.insert_one({"_id": "other", "owner": "alice"})
+    folder = b"alice/datasets/d/files"
+    for end, content in ((ends.source, b"ours"), (ends.destination, b"theirs, longer")):
+        where = os.path.join(os.fsencode(end.data_dir), folder)
+        os.makedirs(where)
+        for name in odd:
+            with open(os.path.join(where, name), "wb") as f:
+                f.write(content)
+            os.symlink(name, os.path.join(where, b"link to " + name))
+    migration = Migration(ends, mvimig)
+    report = ends.path("report.ndjson")
+    done = [migration.plan("--server", "--on-conflict", "keep", "--report", report).ok(),
+            migration.apply("--log-level", "debug").expect(4), migration.verify().expect(4, 5)]
+    for command in ("status", "conflicts", "audit"):
+        done.append(mvimig.run(command, migration.work_dir))
+        done.append(mvimig.run(command, migration.work_dir, "--json"))
+    assert_printable(*done)
+    assert sum(r[0] for r in migration.ask("select count(*) from conflict where object = 'file'")) \
+        == len(odd)
+    for (text,) in migration.ask("select id from conflict union select detail from event"):
+        assert CONTROL.search(text.encode()) is None
+    for name in odd:
+        with open(os.path.join(os.fsencode(ends.destination.data_dir), folder, name), "rb") as f:
+            assert f.read() == b"theirs, longer"
