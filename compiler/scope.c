@@ -76,11 +76,6 @@ static void find_projects(const struct inventory *inv, struct candidates *all) {
     }
 }
 
-static int candidate_order(const void *x, const void *y) {
-    const struct candidate *a = x, *b = y;
-    return strcmp(a->id, b->id);
-}
-
 static const char *shown(char out[SHOWN], const char *text) {
     return escape_into(out, SHOWN, text, strlen(text));
 }
@@ -98,9 +93,6 @@ static int fail_unknown(const struct candidates *all, const char *text, struct e
     const char **known = arena_alloc(all->arena, 2 * all->n * sizeof *known);
     size_t n = 0;
     for (size_t i = 0; i < all->n; i++) {
-        if (all->items[i].exact) {
-            continue;
-        }
         known[n++] = all->items[i].id;
         if (all->items[i].name != NULL) {
             known[n++] = all->items[i].name;
@@ -244,9 +236,6 @@ static int text_order(const void *x, const void *y) {
 static int resolve(struct candidates *all, const struct scope_list *asked, struct scope_list *to,
                    struct err *e) {
     *to = (struct scope_list){0};
-    if (all->n > 1) {
-        qsort(all->items, all->n, sizeof *all->items, candidate_order);
-    }
     for (size_t i = 0; i < asked->n; i++) {
         int rc = resolve_value(all, asked->items[i], to, e);
         if (rc != 0) {
