@@ -28,8 +28,8 @@ static void wishes_cleanup(struct scan_wishes **w) {
     scan_wishes_free(*w);
 }
 
-static int wishes_new(const struct scope_list *list, struct arena *a, struct scan_wishes **out,
-                      struct err *e) {
+static int wishes_new(const struct scope_list *list, const char *option, struct arena *a,
+                      struct scan_wishes **out, struct err *e) {
     AUTO(wishes_cleanup)
     struct scan_wishes *w = must_calloc(1, sizeof *w + list->n * sizeof w->items[0]);
     for (size_t i = 0; i < list->n; i++, w->n++) {
@@ -40,7 +40,7 @@ static int wishes_new(const struct scope_list *list, struct arena *a, struct sca
             char *inner = arena_strndup(a, text + 1, len - 2);
             int rc = pattern_compile(inner, &w->items[i].pattern, e);
             if (rc < 0) {
-                return rc;
+                return err_wrap(e, "%s", option);
             }
         }
     }
@@ -115,7 +115,7 @@ static void reach_users(struct scan_state *s) {
 static int reach_projects(struct scan_state *s, struct err *e) {
     AUTO(wishes_cleanup) struct scan_wishes *w = NULL;
     AUTO_STRTAB struct strtab *ids = strtab_new();
-    int rc = wishes_new(&s->scope->projects, s->arena, &w, e);
+    int rc = wishes_new(&s->scope->projects, "--projects", s->arena, &w, e);
     for (size_t i = 0; rc == 0 && i < s->inv->n_objects; i++) {
         const struct inv_object *o = &s->inv->objects[i];
         wishes_see(w, o->project);
@@ -165,7 +165,7 @@ int scan_select(struct scan_state *s, struct err *e) {
         memset(s->reached, true, s->inv->n_objects);
         return 0;
     }
-    int rc = wishes_new(&s->scope->users, s->arena, &s->users, e);
+    int rc = wishes_new(&s->scope->users, "--users", s->arena, &s->users, e);
     rc = rc ? rc : reach_projects(s, e);
     if (rc == 0) {
         reach_users(s);

@@ -250,16 +250,18 @@ def test_plan_of_an_earlier_pass(filled, mvimig):
         assert "pass: 3\n" in f.read() and "pass: 2\n" in second
 
 
-@pytest.mark.parametrize("pattern, words", [
-    ("(*LIMIT_MATCH=1000000000)a", "verb"), ("(*UTF)a", "verb"), ("a\\Cb", "\\\\C"),
-    ("(" * 300 + ")" * 300, "too deep"), ("a" * 2000, "longer than 1024"), ("[a", "missing")])
-def test_patterns(filled, mvimig, pattern, words):
+PATTERNS = [("(*LIMIT_MATCH=1000000000)a", "verb"), ("(*UTF)a", "verb"), ("a\\Cb", "\\\\C"),
+            ("(" * 300 + ")" * 300, "too deep"), ("a" * 2000, "longer than 1024"), ("[a", "missing")]
+
+
+def test_patterns(filled, mvimig):
     untouched = Untouched(filled)
     config = filled.write_config()
-    for option in (f"--users=/{pattern}/", f"--projects=/{pattern}/"):
-        expect_error(mvimig.run("plan", "-c", config, option), 2, words, option.split("=")[0])
-    expect_error(mvimig.run("plan", "-c", config, "--server", f"--exclude={pattern}"), 2, words,
-                 "--exclude")
+    for pattern, words in PATTERNS:
+        for option in (f"--users=/{pattern}/", f"--projects=/{pattern}/"):
+            expect_error(mvimig.run("plan", "-c", config, option), 2, words, option.split("=")[0])
+        expect_error(mvimig.run("plan", "-c", config, "--server", f"--exclude={pattern}"), 2,
+                     words, "--exclude")
     untouched.check()
 
 

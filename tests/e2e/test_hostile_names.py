@@ -137,7 +137,8 @@ def test_file_names_with_control_bytes(ends, mvimig):
     migration = Migration(ends, mvimig)
     report = ends.path("report.ndjson")
     done = [migration.plan("--server", "--on-conflict", "keep", "--report", report).ok(),
-            migration.apply("--log-level", "debug").expect(4), migration.verify().expect(4, 5)]
+            migration.apply("--log-level", "debug").expect(4), migration.verify()]
+    assert done[-1].rc in (4, 5)
     for command in ("status", "conflicts", "audit"):
         done.append(mvimig.run(command, migration.work_dir))
         done.append(mvimig.run(command, migration.work_dir, "--json"))
