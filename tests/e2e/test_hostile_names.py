@@ -138,14 +138,13 @@ def test_file_names_with_control_bytes(ends, mvimig):
     report = ends.path("report.ndjson")
     done = [migration.plan("--server", "--on-conflict", "keep", "--report", report).ok(),
             migration.apply("--log-level", "debug").expect(4), migration.verify()]
-    assert done[-1].rc in (4, 5)
     for command in ("status", "conflicts", "audit"):
         done.append(mvimig.run(command, migration.work_dir))
         done.append(mvimig.run(command, migration.work_dir, "--json"))
     assert_printable(*done)
     assert sum(r[0] for r in migration.ask("select count(*) from conflict where object = 'file'")) \
         == len(odd)
-    for (text,) in migration.ask("select id from conflict union select detail from event"):
+    for (text,) in migration.ask("select object_id from conflict union select detail from event"):
         assert CONTROL.search(text.encode()) is None
     for name in odd:
         with open(os.path.join(os.fsencode(ends.destination.data_dir), folder, name), "rb") as f:
