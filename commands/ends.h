@@ -6,17 +6,11 @@
 
 #include "base/arena.h"
 #include "commands/command.h"
+#include "plans/plan.h"
 #include "schema/config.h"
 #include "schema/model.h"
 #include "site/files.h"
 #include "site/mongo.h"
-
-enum ends_need {
-    ENDS_SOURCE_DB = 1 << 0,
-    ENDS_DESTINATION_DB = 1 << 1,
-    ENDS_SOURCE_FILES = 1 << 2,
-    ENDS_DESTINATION_FILES = 1 << 3,
-};
 
 struct reach;
 
@@ -37,7 +31,7 @@ struct ends {
 // to the redactor before anything else is done.
 int ends_configure(struct ends *ends, struct command_context *c, const char *otherwise,
                    struct err *e);
-// Opens what is needed (enum ends_need) and not open yet.
+// Opens what is needed (ENDS_ flags of plans/plan.h) and not open yet.
 int ends_open(struct ends *ends, unsigned need, struct err *e);
 // The destination's cluster, prepared; nothing is asked yet.
 int ends_reach_source(struct ends *ends, struct reach **out, struct err *e);

@@ -20,6 +20,7 @@
 #include "executor/base.h"
 #include "executor/parts.h"
 #include "executor/walk.h"
+#include "plans/params.h"
 #include "state/owner.h"
 #include "state/report.h"
 
@@ -77,16 +78,8 @@ int execution_load(struct execution *x, const char *plan_path, struct err *e) {
 
 static unsigned needed_ends(const struct plan *p) {
     unsigned need = 0;
-    for (size_t i = 0; i < p->n_steps; i++) {
-        const struct plan_step *s = &p->steps[i];
-        bool documents = s->kind == KIND_DELETE && s->collection != NULL;
-        need |= documents                 ? ENDS_SOURCE_DB | ENDS_DESTINATION_DB
-                : s->backup != NULL       ? 0u
-                : s->kind == KIND_DUMP    ? ENDS_SOURCE_DB
-                : s->kind == KIND_RESTORE ? ENDS_DESTINATION_DB
-                : s->kind == KIND_INDEX   ? ENDS_DESTINATION_DB
-                                          : ENDS_SOURCE_FILES | ENDS_DESTINATION_FILES;
-    }
+    for (size_t i = 0; i < p->n_steps; i++)
+        need |= plan_step_ends(&p->steps[i]);
     return need;
 }
 
@@ -119,9 +112,10 @@ static int check_once(void *arg, struct err *e) {
     if (rc != 0 || strcmp(found, planned->fingerprint) == 0)
         return rc;
     return err_set(e, ERR_PLAN,
-                   "the %s is not the one the plan was made for: %s is %s there, the plan says %s; "
+                   "the %s is not the one the plan was made for: it has %s, the plan says %s; "
                    "mend the configuration, or plan again",
-                   label, collection, found[0] != 0 ? found : "missing", planned->fingerprint);
+                   label, found[0] != 0 ? found : arena_printf(x->c->arena, "no %s", collection),
+                   planned->fingerprint);
 }
 
 static int check_end(struct execution *x, struct mongo_end *db, const struct plan_end *planned,

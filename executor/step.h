@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kind of step: one file (executor/step_KIND.c), one const struct, one line in
-// executor/step_table.c.
+// A kind of step: one file (executor/step_KIND.c) with one const struct, one line in
+// plans/kinds.tbl.h.
 //
 // Contract of run: it may be killed anywhere and repeated. Intent, effect, check, made durable, and
 // only then recorded. It returns 0 when the effect is durable at the destination and checked;
@@ -54,14 +54,14 @@ struct step_verify {
 };
 
 struct step_kind {
-    enum step_kind_id id;
     int (*run)(struct step_run *s, struct err *e);
     int (*verify)(struct step_verify *v, struct err *e); // NULL: nothing to compare of its own
 };
 const struct step_kind *step_kind_find(enum step_kind_id id);
 
-extern const struct step_kind step_file_batch, step_tar_list, step_dump, step_delete, step_restore,
-    step_index;
+#define STEPKIND(id, variable, ...) extern const struct step_kind step_##variable;
+#include "plans/kinds.tbl.h"
+#undef STEPKIND
 
 // The worker's session with an end; a broken one (after ERR_RETRY) is dropped by
 // step_drop_sessions and opened anew.

@@ -91,4 +91,4 @@ static int run(struct step_run *s, struct err *e) {
     return s->step->collection != NULL ? delete_documents(s, e) : delete_files(s, e);
 }
 
-const struct step_kind step_delete = {.id = KIND_DELETE, .run = run};
+const struct step_kind step_delete = {.run = run};

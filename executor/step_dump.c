@@ -120,4 +120,4 @@ static int run(struct step_run *s, struct err *e) {
     return 0;
 }
 
-const struct step_kind step_dump = {.id = KIND_DUMP, .run = run};
+const struct step_kind step_dump = {.run = run};

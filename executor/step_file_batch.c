@@ -3,7 +3,6 @@
 #include "executor/step_files.h"
 
 const struct step_kind step_file_batch = {
-    .id = KIND_FILE_BATCH,
     .run = step_files_run,
     .verify = step_files_verify,
 };

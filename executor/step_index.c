@@ -174,4 +174,4 @@ static int verify(struct step_verify *v, struct err *e) {
     return v->difference ? v->difference(v->arg, v->step, &d, e) : 0;
 }
 
-const struct step_kind step_index = {.id = KIND_INDEX, .run = run, .verify = verify};
+const struct step_kind step_index = {.run = run, .verify = verify};

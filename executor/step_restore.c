@@ -136,4 +136,4 @@ static int run(struct step_run *s, struct err *e) {
     return do_batches(&r, &source, e);
 }
 
-const struct step_kind step_restore = {.id = KIND_RESTORE, .run = run, .verify = restore_verify};
+const struct step_kind step_restore = {.run = run, .verify = restore_verify};

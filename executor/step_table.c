@@ -4,15 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct step_kind *const kinds[] = {
-    &step_file_batch, &step_tar_list, &step_dump, &step_delete, &step_restore, &step_index,
+static const struct step_kind *const kinds[N_STEP_KINDS] = {
+#define STEPKIND(id, variable, ...) [KIND_##id] = &step_##variable,
+#include "plans/kinds.tbl.h"
+#undef STEPKIND
 };
 
 const struct step_kind *step_kind_find(enum step_kind_id id) {
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (kinds[i]->id == id)
-            return kinds[i];
-    return NULL;
+    return id < N_STEP_KINDS ? kinds[id] : NULL;
 }
 
 // A label as one file name: the step's ID with its slashes turned into dots, cut so that the hash

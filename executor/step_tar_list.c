@@ -3,7 +3,6 @@
 #include "executor/step_files.h"
 
 const struct step_kind step_tar_list = {
-    .id = KIND_TAR_LIST,
     .run = step_files_run,
     .verify = step_files_verify,
 };

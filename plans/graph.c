@@ -102,12 +102,9 @@ static void graph_put_count(struct buf *out, uint64_t n, const char *noun) {
 }
 
 static void graph_put_node(struct buf *out, const struct graph *g, size_t i) {
-    static const char *const shapes[N_STEP_KINDS] = {
-        [KIND_FILE_BATCH] = "folder", [KIND_TAR_LIST] = "note", [KIND_DUMP] = "cylinder",
-        [KIND_DELETE] = "octagon",    [KIND_RESTORE] = "box",   [KIND_INDEX] = "component"};
     const struct node *n = &g->nodes[i];
     char text[HUMAN_TEXT];
-    buf_printf(out, "  n%zu [shape=%s, label=\"", i, shapes[n->kind]);
+    buf_printf(out, "  n%zu [shape=%s, label=\"", i, plan_kinds[n->kind].shape);
     graph_put(out, n->label, n->len);
     graph_put_count(out, n->steps > 1 ? n->steps : 0, "steps");
     graph_put_count(out, n->files, "files");

@@ -4,13 +4,15 @@
 #include "plans/params.h"
 
 const struct plan_kind plan_kinds[N_STEP_KINDS] = {
-#define STEPKIND(id_, text, version_, params_, required_, conflict)                                \
+#define STEPKIND(id_, variable, text, version_, params_, required_, conflict, ends_, shape_)       \
     [KIND_##id_] = {.id = KIND_##id_,                                                              \
                     .name = text,                                                                  \
                     .version = version_,                                                           \
                     .params = params_,                                                             \
                     .required = required_,                                                         \
-                    .on_conflict = conflict},
+                    .on_conflict = conflict,                                                       \
+                    .ends = ends_,                                                                 \
+                    .shape = shape_},
 #include "plans/kinds.tbl.h"
 #undef STEPKIND
 };
@@ -49,6 +51,14 @@ int plan_conflict_find(const char *name) {
 
 bool plan_is_file_step(const struct plan_step *s) {
     return s->kind == KIND_FILE_BATCH || s->kind == KIND_TAR_LIST;
+}
+
+unsigned plan_step_ends(const struct plan_step *s) {
+    unsigned ends = plan_kinds[s->kind].ends;
+    if (s->backup != NULL) { // its file is in the work directory already
+        return 0;
+    }
+    return ends == ENDS_ALL ? ends & (s->collection != NULL ? ENDS_DB : ENDS_FILES) : ends;
 }
 
 bool plan_is_range_dump(const struct plan_step *s) {

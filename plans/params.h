@@ -26,6 +26,9 @@ const char *plan_param_value(const struct plan_step *s, const struct plan_param 
 
 const struct plan_kind *plan_kind_find(const char *name); // NULL when there is none
 int plan_conflict_find(const char *name);                 // an enum conflict_policy, or -1
+// ENDS_ flags: what the step opens. A kind that has all uses the databases of a step with a
+// collection and the files of one without.
+unsigned plan_step_ends(const struct plan_step *s);
 // File steps carry files; a dump without a set, or with a range or orphansOf, reads by _id range.
 bool plan_is_file_step(const struct plan_step *s);
 bool plan_is_range_dump(const struct plan_step *s);

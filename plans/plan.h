@@ -17,10 +17,21 @@
 #include "schema/scope.h"
 
 enum step_kind_id {
-#define STEPKIND(name, text, version, params, required, conflict) KIND_##name,
+#define STEPKIND(id, ...) KIND_##id,
 #include "plans/kinds.tbl.h"
 #undef STEPKIND
     N_STEP_KINDS
+};
+
+// Ends, as far as they are used.
+enum {
+    ENDS_SOURCE_DB = 1 << 0,
+    ENDS_DESTINATION_DB = 1 << 1,
+    ENDS_SOURCE_FILES = 1 << 2,
+    ENDS_DESTINATION_FILES = 1 << 3,
+    ENDS_DB = ENDS_SOURCE_DB | ENDS_DESTINATION_DB,
+    ENDS_FILES = ENDS_SOURCE_FILES | ENDS_DESTINATION_FILES,
+    ENDS_ALL = ENDS_DB | ENDS_FILES,
 };
 
 enum step_param {
@@ -53,11 +64,13 @@ enum step_param {
 #define PLAN_PAIRS_MAX 50000000
 
 struct plan_kind {
-    enum step_kind_id id;
     const char *name;
+    const char *shape; // of its nodes in a graph, for Graphviz
+    enum step_kind_id id;
     int version;
     unsigned params, required;        // P_ flags
     enum conflict_policy on_conflict; // when a step does not say
+    unsigned ends;                    // ENDS_ flags: what a step of it opens
 };
 extern const struct plan_kind plan_kinds[N_STEP_KINDS];
 
@@ -196,7 +209,6 @@ bool plan_name_ok(const char *name);
 size_t plan_deps(const struct plan *p, size_t step, size_t *out);
 
 size_t plan_find_step(const struct plan *p, const char *id); // (size_t)-1 when there is none
-const struct plan_set *plan_find_set(const struct plan *p, const char *name);
 // All IDs of a step's sets in a table for look-ups (value 1); the caller frees it.
 struct strtab;
 struct strtab *plan_step_ids(const struct plan_step *s);

@@ -337,7 +337,7 @@ static void check_step(struct step_check *x) {
         check_delete(c, s);
     } else if (s->kind == KIND_INDEX) {
         check_index(c, s);
-    } else {
+    } else if (s->kind == KIND_RESTORE) {
         check_restore(c, s);
     }
 }

@@ -184,7 +184,7 @@ static void names_every_key(void **state) {
 #define STEPPARAM(key, flag, member) key,
 #include "plans/params.tbl.h"
 #undef STEPPARAM
-#define STEPKIND(name, text, ...) text,
+#define STEPKIND(id, variable, text, ...) text,
 #include "plans/kinds.tbl.h"
 #undef STEPKIND
     };
