@@ -11,9 +11,8 @@ static const struct {
     int code;
     int exit_status;
     const char *name;
-    const char *meaning;
 } err_table[] = {
-#define ERRCODE(name, code, exit, meaning) {(code), (exit), #name, (meaning)},
+#define ERRCODE(name, code, exit, meaning) {(code), (exit), #name},
 #include "base/errcodes.tbl.h"
 #undef ERRCODE
 };
@@ -114,8 +113,4 @@ int err_exit_status(int code) {
 
 const char *err_name(int code) {
     return err_table[err_row(code)].name;
-}
-
-const char *err_meaning(int code) {
-    return err_table[err_row(code)].meaning;
 }

@@ -36,7 +36,6 @@ int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 
 // Adds to the end of the text; returns the code.
 int err_append(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-// The exit status, name ("LOCKED") and meaning of a code; an unknown code counts as FAILED.
+// The exit status and name ("LOCKED") of a code; an unknown code counts as FAILED.
 int err_exit_status(int code);
 const char *err_name(int code);
-const char *err_meaning(int code);

@@ -11,7 +11,6 @@ struct tempdir {
 };
 #define TEMPDIR_INIT                                                                               \
     { .fd = -1 }
-#define AUTO_TEMPDIR AUTO(tempdir_remove)
 
 // `kind` is part of its name: letters and '-'. ERR_IO names the folder and the mend.
 int tempdir_make(struct tempdir *t, const char *kind, struct err *e);

@@ -15,7 +15,7 @@
 
 #define OUT_MAX (256 << 20)
 
-const char *const out_level_names[4] = {"debug", "info", "warning", "error"};
+static const char *const out_level_names[4] = {"debug", "info", "warning", "error"};
 
 void out_init(struct out *o) {
     memset(o, 0, sizeof *o);

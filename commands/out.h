@@ -13,7 +13,6 @@
 #include "base/secret.h"
 
 enum out_level { OUT_DEBUG, OUT_INFO, OUT_WARNING, OUT_ERROR };
-extern const char *const out_level_names[4];
 
 struct out {
     struct redact *redact;

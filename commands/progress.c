@@ -97,7 +97,8 @@ static void put_time_left(struct progress *p, int64_t now, double f, struct buf 
     buf_printf(out, ", about %s left", human_duration((int64_t)(spent * (1 - f) / f), text));
 }
 
-void progress_text(struct progress *p, struct buf *out) {
+// The line as text.
+static void progress_text(struct progress *p, struct buf *out) {
     struct run_progress *rp = &p->run->progress;
     uint64_t items = rp->items, bytes = rp->bytes;
     int64_t now = clock_mono_ns();

@@ -27,5 +27,3 @@ void progress_begin_verify(struct progress *p, struct out *out, struct run *run,
 // Shows a line when it is time (each call on a terminal, each 10 s otherwise). `arg` is the
 // struct progress: it is the tick of the walk.
 void progress_tick(void *arg);
-// The line as text, for SIGUSR1 and tests.
-void progress_text(struct progress *p, struct buf *out);

@@ -89,8 +89,6 @@ const char *count_of(struct arena *a, uint64_t n, const char *plural);
 
 // --- steps_files.c; steps_paths.c
 void steps_files_make(struct compiling *c);
-struct plan_step *file_step(struct compiling *c, enum step_kind_id kind, const char *id,
-                            const char *under, const struct inv_count *count);
 // Entries of one directory, sorted by name, in sets "KIND/DIRECTORY/0001" ("KIND/0001" for "."),
 // and a step for each.
 struct named_entry {

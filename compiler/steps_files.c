@@ -10,8 +10,8 @@
 #include "base/path.h"
 #include "compiler/internal.h"
 
-struct plan_step *file_step(struct compiling *c, enum step_kind_id kind, const char *id,
-                            const char *under, const struct inv_count *count) {
+static struct plan_step *file_step(struct compiling *c, enum step_kind_id kind, const char *id,
+                                   const char *under, const struct inv_count *count) {
     struct plan_step *s = step_add(c, kind, id);
     s->under = under;
     s->expect = (struct plan_expect){.any = true, .files = count->files, .bytes = count->bytes};

@@ -109,7 +109,7 @@ int laid_flush(struct laid_writer *w, struct err *e) {
     return rc;
 }
 
-void laid_writer_free(struct laid_writer *w) {
+static void laid_writer_free(struct laid_writer *w) {
     if (w != NULL) {
         auto_close(&w->fd);
         buf_free(&w->buf);

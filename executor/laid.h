@@ -30,7 +30,6 @@ struct laid_writer *laid_writer_new(const struct step_run *s, const char *collec
 void laid_add(struct laid_writer *w, const void *key, size_t len, const uint8_t digest[HASH_SIZE]);
 // Writes what was added. The file is made by the first record.
 int laid_flush(struct laid_writer *w, struct err *e);
-void laid_writer_free(struct laid_writer *w);
 void laid_writer_cleanup(struct laid_writer **w);
 #define AUTO_LAID_WRITER AUTO(laid_writer_cleanup)
 

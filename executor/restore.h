@@ -102,7 +102,6 @@ void restore_batch_clear(struct restore_batch *b);
 struct restore_feed;
 struct restore_feed *restore_feed_start(struct restore_source *s);
 int restore_feed_next(struct restore_feed *f, struct restore_batch **b, struct err *e);
-void restore_feed_stop(struct restore_feed *f);
 void restore_feed_cleanup(struct restore_feed **f);
 
 // How a document at the destination compares with ours. That the server moved _id to the front is

@@ -81,7 +81,7 @@ int restore_feed_next(struct restore_feed *f, struct restore_batch **b, struct e
     return rc;
 }
 
-void restore_feed_stop(struct restore_feed *f) {
+static void restore_feed_stop(struct restore_feed *f) {
     if (!f) {
         return;
     }

@@ -24,11 +24,6 @@ struct check {
 void check_plan(struct plan *p, const struct plan_rules *rules, bool sound,
                 struct problems *problems);
 
-void check_header(struct check *c);
-// Names and IDs of sets; needs no index.
-void check_sets(struct check *c);
-// Labels of steps: present, well formed, each once. Needs the index.
-void check_labels(struct check *c);
 // Each step for itself: parameters, paths, bounds; fills sets, n_sets and from_index.
 void check_steps(struct check *c);
 // Resolves needs into c->links, finds cycles, fills deps.
@@ -42,4 +37,3 @@ void check_rules(struct check *c);
 
 // For messages: how a path or a label is wrong, or NULL when it is fine.
 const char *check_path_fault(const char *path);
-const char *check_label_fault(const char *label);

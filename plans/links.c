@@ -16,7 +16,8 @@ struct links *links_new(const struct plan *p, struct arena *a) {
     return l;
 }
 
-size_t links_member(const struct links *l, const struct plan_group *g, size_t place) {
+// A step of the group by its place, (size_t)-1 for the one left out.
+static size_t links_member(const struct links *l, const struct plan_group *g, size_t place) {
     size_t step = l->p->steps_by_id.order[g->lo + place];
     return step != g->self ? step : (size_t)-1;
 }

@@ -22,8 +22,6 @@ struct links {
 };
 
 struct links *links_new(const struct plan *p, struct arena *a);
-// A step of the group by its place, (size_t)-1 for the one left out.
-size_t links_member(const struct links *l, const struct plan_group *g, size_t place);
 
 // Walks the graph: fills `order` and calls back with each cycle that was found (at most `max`), a
 // list of steps of which each waits for the next and the last for the first. Returns their number.

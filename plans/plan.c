@@ -47,16 +47,3 @@ size_t plan_find_step(const struct plan *p, const char *id) {
     }
     return (size_t)-1;
 }
-
-const struct plan_set *plan_find_set(const struct plan *p, const char *name) {
-    if (p->sets_by_name.n == p->n_sets) {
-        size_t i = index_find(p, &index_sets, name);
-        return i != (size_t)-1 ? &p->sets[i] : NULL;
-    }
-    for (size_t i = 0; i < p->n_sets; i++) {
-        if (strcmp(p->sets[i].name, name) == 0) {
-            return &p->sets[i];
-        }
-    }
-    return NULL;
-}

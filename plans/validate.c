@@ -24,7 +24,8 @@ const char *check_path_fault(const char *path) {
                  "slash, parts of at most 255 bytes";
 }
 
-const char *check_label_fault(const char *label) {
+// As check_path_fault, of a label.
+static const char *check_label_fault(const char *label) {
     if (label[0] == 0) {
         return "is empty";
     }
@@ -74,7 +75,7 @@ static void check_pattern(struct check *c, const char *where, const char *text) 
     pattern_free(pattern);
 }
 
-void check_header(struct check *c) {
+static void check_header(struct check *c) {
     check_names(c);
     if (c->p->pass < 1 || c->p->pass > PLAN_PASS_MAX) {
         problems_add(c->problems, 0, "", "pass has to be a number from 1 to %d", PLAN_PASS_MAX);
@@ -115,7 +116,8 @@ static void check_set_ids(struct check *c, const struct plan_set *s) {
     }
 }
 
-void check_sets(struct check *c) {
+// Names and IDs of sets; needs no index.
+static void check_sets(struct check *c) {
     for (size_t i = 0; i < c->p->n_sets; i++) {
         const struct plan_set *s = &c->p->sets[i];
         const char *fault = check_label_fault(s->name);
@@ -138,7 +140,8 @@ static void check_set_labels(struct check *c) {
     }
 }
 
-void check_labels(struct check *c) {
+// Labels of steps: present, well formed, each once. Needs the index.
+static void check_labels(struct check *c) {
     const struct plan *p = c->p;
     for (size_t i = 0; i < p->n_steps; i++) {
         const char *fault = check_label_fault(p->steps[i].id);

@@ -130,7 +130,6 @@ int scan_places_find(struct scan_state *s, struct scan_places *p, struct err *e)
 // Calls back with each object and file set that an entry of a place belongs to.
 void scan_place_match(const struct scan_state *s, const struct scan_place *p, const char *name,
                       void (*hit)(void *arg, size_t object, size_t files), void *arg);
-bool scan_work_folder(const struct scan_state *s, const char *path);
 
 // --- list.c
 struct scan_list {

@@ -20,7 +20,7 @@ void scan_places_free(struct scan_places *p) {
     free(p->found);
 }
 
-bool scan_work_folder(const struct scan_state *s, const char *path) {
+static bool scan_work_folder(const struct scan_state *s, const char *path) {
     for (size_t i = 0; i < s->m->n_work_folders; i++) {
         if (strcmp(s->m->work_folders[i], path) == 0) {
             return true;

@@ -8,7 +8,7 @@
 #define BSON_DOCUMENT_MIN 5 // length and final zero
 #define BSON_STRING 0x02
 
-uint32_t bson_get_length(const uint8_t *at) {
+static uint32_t bson_get_length(const uint8_t *at) {
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 

@@ -27,5 +27,4 @@ struct bson_element {
 int bson_walk_begin(struct bson_walk *w, const uint8_t *doc, size_t len, struct err *e);
 // 1: *el is the next element; 0: the document ended where it should; ERR_DATA with the offset.
 int bson_walk_next(struct bson_walk *w, struct bson_element *el, struct err *e);
-uint32_t bson_get_length(const uint8_t *at); // 32 bits, little endian
 void bson_put_length(uint8_t *at, uint32_t value);

@@ -207,7 +207,7 @@ struct backup_in *backup_file_in(struct backup_file *f) {
     return &f->in;
 }
 
-void backup_file_free(struct backup_file *f) {
+static void backup_file_free(struct backup_file *f) {
     if (!f) {
         return;
     }

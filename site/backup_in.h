@@ -36,6 +36,5 @@ void backup_in_free(struct backup_in *in);
 struct backup_file;
 int backup_file_open(int dirfd, const char *path, struct backup_file **out, struct err *e);
 struct backup_in *backup_file_in(struct backup_file *f);
-void backup_file_free(struct backup_file *f);
 void backup_file_cleanup(struct backup_file **f);
 #define AUTO_BACKUP_FILE AUTO(backup_file_cleanup)

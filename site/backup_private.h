@@ -29,8 +29,6 @@ struct backup_reading {
 int backup_see(struct backup_reading *r, const char *collection, struct err *e);
 // Reads documents back to back to the end of the stream, of the collection seen last.
 int backup_take_all(struct backup_reading *r, struct backup_in *in, struct err *e);
-// Holds what was read against the manifest.
-int backup_check_manifest(const struct backup_reading *r, struct err *e);
 // The name of a collection in a file name ("a%2Fb.bson" and suffix ".bson": "a/b"); NULL when the
 // name does not end so. The caller frees it.
 char *backup_collection_of(const char *file, const char *suffix);

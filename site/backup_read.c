@@ -118,7 +118,8 @@ static int check_entries(const struct backup_reading *r, const bson_t *manifest,
                                r->path);
 }
 
-int backup_check_manifest(const struct backup_reading *r, struct err *e) {
+// Holds what was read against the manifest.
+static int check_manifest(const struct backup_reading *r, struct err *e) {
     bson_error_t why;
     if (!r->manifest) {
         return 0;
@@ -219,7 +220,7 @@ int backup_read(const char *path, const struct backup_taker *t, struct backup_fa
     }
     int rc = S_ISDIR(st.st_mode) ? backup_read_folder(&r, e) : read_file(&r, e);
     if (rc == 0) {
-        rc = backup_check_manifest(&r, e);
+        rc = check_manifest(&r, e);
     }
     for (size_t i = 0; i < r.n; i++) {
         free(r.seen[i].collection);

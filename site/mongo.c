@@ -50,8 +50,8 @@ void mongo_driver_start(void) {
     MUST(pthread_once(&once, start_driver) == 0);
 }
 
-int mongo_client_make(const struct mongo_end *end, const mongoc_uri_t *uri, mongoc_client_t **out,
-                      struct err *e) {
+static int mongo_client_make(const struct mongo_end *end, const mongoc_uri_t *uri,
+                             mongoc_client_t **out, struct err *e) {
     bson_error_t be;
     mongoc_client_t *client = mongoc_client_new_from_uri_with_error(uri, &be);
     if (!client) {

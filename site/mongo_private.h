@@ -36,9 +36,6 @@ void mongo_driver_start(void);
 // Has the client connect as the dialer says, which must outlive it.
 void mongo_dial(const struct mongo_dialer *dialer, mongoc_client_t *client);
 
-int mongo_client_make(const struct mongo_end *end, const mongoc_uri_t *uri, mongoc_client_t **out,
-                      struct err *e);
-
 // Turns the driver's error into ours (mongo_error.c): "LABEL mongodb at PLACE: WHAT: ...". `what`
 // may be NULL. `reply` (may be NULL) is the server's, for its code.
 int mongo_fail(const struct mongo_end *end, const bson_error_t *be, const bson_t *reply,

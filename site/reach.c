@@ -63,14 +63,6 @@ struct cluster *reach_cluster(struct reach *r) {
     return r->cluster;
 }
 
-unsigned reach_restarts(struct reach *r) {
-    unsigned n = 0;
-    for (size_t i = 0; i < r->n_tunnels; i++) {
-        n += tunnel_restarts(r->tunnels[i].tunnel);
-    }
-    return n;
-}
-
 // --- files
 
 int reach_find_files(struct reach *r, struct arena *a, struct cluster_pod *pod, struct err *e) {

@@ -42,5 +42,3 @@ int reach_find_mongo(struct reach *r, struct arena *a, unsigned nth, struct clus
                      struct err *e);
 // The command that runs its arguments in the pod with the files.
 const char *const *reach_prefix(struct reach *r, struct arena *a, const struct cluster_pod *pod);
-// How often the tunnel was started again.
-unsigned reach_restarts(struct reach *r);

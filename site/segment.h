@@ -56,6 +56,5 @@ int segment_next(struct segment_reader *r, const uint8_t **doc, size_t *len, str
 void segment_trim(struct segment_reader *r);
 // Byte offset, in the uncompressed stream, of the document that segment_next will hand out next.
 uint64_t segment_offset(const struct segment_reader *r);
-void segment_reader_free(struct segment_reader *r);
 void segment_reader_cleanup(struct segment_reader **r);
 #define AUTO_SEGMENT_READER AUTO(segment_reader_cleanup)

@@ -71,7 +71,7 @@ int segment_open(int dirfd, const char *path, struct segment_reader **out, struc
     return 0;
 }
 
-void segment_reader_free(struct segment_reader *r) {
+static void segment_reader_free(struct segment_reader *r) {
     if (!r) {
         return;
     }

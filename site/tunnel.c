@@ -39,8 +39,7 @@ struct tunnel {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool up, given_up, closing;
-    unsigned starts;
+    bool up, was_up, given_up, closing;
     struct tunnel_address address;
     struct err failure;
     int wake; // eventfd, written to by tunnel_close
@@ -191,8 +190,7 @@ static void set_up(struct life *l, const struct tunnel_address *address) {
     l->up_ns = clock_mono_ns();
     pthread_mutex_lock(&t->lock);
     t->address = *address;
-    t->up = true;
-    t->starts++;
+    t->up = t->was_up = true;
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
 }
@@ -296,7 +294,7 @@ static void *tunnel_main(void *arg) {
         bool final = false;
         one_life(t, &up_ns, &final, &e);
         pthread_mutex_lock(&t->lock);
-        bool was_up = t->starts > 0, closing = t->closing;
+        bool was_up = t->was_up, closing = t->closing;
         pthread_mutex_unlock(&t->lock);
         if (closing) {
             break;
@@ -376,13 +374,6 @@ bool tunnel_address(struct tunnel *t, int timeout_ms, struct tunnel_address *out
     *out = t->address;
     pthread_mutex_unlock(&t->lock);
     return up;
-}
-
-unsigned tunnel_restarts(struct tunnel *t) {
-    pthread_mutex_lock(&t->lock);
-    unsigned n = t->starts > 0 ? t->starts - 1 : 0;
-    pthread_mutex_unlock(&t->lock);
-    return n;
 }
 
 void tunnel_close(struct tunnel *t) {

@@ -41,6 +41,4 @@ struct tunnel;
 int tunnel_open(const struct tunnel_options *o, struct tunnel **out, struct err *e);
 // Where to connect; waits until it is up. False after the timeout or when a stop was asked for.
 bool tunnel_address(struct tunnel *t, int timeout_ms, struct tunnel_address *out);
-// How often it was started again.
-unsigned tunnel_restarts(struct tunnel *t);
 void tunnel_close(struct tunnel *t); // ends the child; connections break

@@ -11,7 +11,8 @@
 
 #define EVENT_DETAIL_MAX 65536
 
-void event_hash(const uint8_t prev[HASH_SIZE], const struct event *ev, uint8_t out[HASH_SIZE]) {
+static void event_hash(const uint8_t prev[HASH_SIZE], const struct event *ev,
+                       uint8_t out[HASH_SIZE]) {
     static const char version[] = "mvimig-event-v1"; // with its zero byte
     char seq[24];
     snprintf(seq, sizeof seq, "%" PRId64, ev->seq);

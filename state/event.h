@@ -18,7 +18,6 @@ struct event {
     int64_t seq;
     const char *at, *run, *kind, *step, *detail;
 };
-void event_hash(const uint8_t prev[HASH_SIZE], const struct event *ev, uint8_t out[HASH_SIZE]);
 
 // Appends one, inside an operation. `step` NULL: about no step.
 int event_append(struct journal *j, const char *kind, const char *step, struct err *e,

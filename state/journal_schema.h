@@ -6,7 +6,6 @@
 #include "state/db.h"
 
 extern const char journal_sql[]; // state/journal.sql, put into the program by the build
-extern const size_t journal_sql_len;
 
 // Makes the tables and views in an empty database. Inside a transaction.
 int schema_make(struct db *db, struct err *e);

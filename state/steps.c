@@ -25,7 +25,8 @@ static int brief_of(sqlite3_stmt *row, struct step_brief *out, struct err *e) {
     return err_set(e, ERR_JOURNAL, "the journal is damaged: a step is in no known state");
 }
 
-int steps_read(struct db *db, const struct plan *p, struct step_brief *out, struct err *e) {
+// Fills `out` (n_steps of the plan) by the steps' hashes.
+static int steps_read(struct db *db, const struct plan *p, struct step_brief *out, struct err *e) {
     AUTO_RESET sqlite3_stmt *row = NULL;
     AUTO_STRTAB struct strtab *places = strtab_new();
     bool added;

@@ -4,6 +4,3 @@
 
 #include "state/db.h"
 #include "state/journal.h"
-
-// Fills `out` (n_steps of the plan) by the steps' hashes.
-int steps_read(struct db *db, const struct plan *p, struct step_brief *out, struct err *e);

@@ -69,7 +69,7 @@ int workdir_make_file(int dirfd, const char *name, struct err *e) {
     return 0;
 }
 
-int workdir_sync(int dirfd, struct err *e) {
+static int workdir_sync(int dirfd, struct err *e) {
     return fsync(dirfd) == 0
                ? 0
                : err_sys(e, ERR_JOURNAL, errno, "the work directory cannot be synced");

@@ -30,6 +30,5 @@ int workdir_make_file(int dirfd, const char *name, struct err *e);
 // Gives a finished file its name, in one step, and makes that durable. With `replace` false a file
 // that stands there already is ERR_JOURNAL and stays.
 int workdir_publish(int dirfd, const char *temp, const char *name, bool replace, struct err *e);
-int workdir_sync(int dirfd, struct err *e);
 // The kind of file system: "ext", "nfs", "xfs", "overlay"..., or its magic number in hex.
 void workdir_file_system(int dirfd, char out[20]);

@@ -89,7 +89,6 @@ static void codes(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         assert_int_equal(err_exit_status(rows[i].code), rows[i].exit_status);
         assert_string_equal(err_name(rows[i].code), rows[i].name);
-        assert_true(strlen(err_meaning(rows[i].code)) > 0);
     }
 }
 
