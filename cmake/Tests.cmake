@@ -55,10 +55,4 @@ add_test(NAME layers_link
          COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_BINARY_DIR}" --target layers_link)
 set_tests_properties(layers_link PROPERTIES LABELS lint RUN_SERIAL ON)
 
-find_program(RUN_CLANG_TIDY NAMES run-clang-tidy run-clang-tidy-14)
-if(RUN_CLANG_TIDY)
-  add_custom_target(tidy
-    COMMAND "${RUN_CLANG_TIDY}" -quiet -p "${CMAKE_BINARY_DIR}" "^${CMAKE_SOURCE_DIR}/[a-z]+/[^/]+\\.c$"
-    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"
-    VERBATIM)
-endif()
+add_custom_target(tidy COMMAND "${CMAKE_SOURCE_DIR}/script/tidy" USES_TERMINAL VERBATIM)

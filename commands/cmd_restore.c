@@ -20,6 +20,7 @@
 #include "commands/restore_plan.h"
 #include "commands/status.h"
 #include "executor/step.h"
+#include "plans/params.h"
 #include "site/backup_stage.h"
 
 struct restoring {
@@ -71,12 +72,10 @@ static int read_options(struct restoring *r, struct err *e) {
     const struct options *o = r->c->options;
     if (read_with(r, e) != 0)
         return e->code;
-    r->on_conflict = CONFLICT_KEEP;
-    for (int i = 0; i < 3; i++)
-        if (o->on_conflict != NULL && strcmp(o->on_conflict, conflict_policy_names[i]) == 0)
-            r->on_conflict = (enum conflict_policy)i;
-    if (o->on_conflict != NULL && strcmp(o->on_conflict, conflict_policy_names[r->on_conflict]))
+    int policy = o->on_conflict != NULL ? plan_conflict_find(o->on_conflict) : CONFLICT_KEEP;
+    if (policy < 0)
         return err_set(e, ERR_USAGE, "--on-conflict takes keep, replace or fail");
+    r->on_conflict = (enum conflict_policy)policy;
     return 0;
 }
 

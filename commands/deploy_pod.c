@@ -173,7 +173,7 @@ static int send_plan(struct command_context *c, const struct kube *k, const char
     if (strstr(buf_str(&said), kept) != NULL)
         return 0;
     if (rc == 0)
-        rc = err_set(e, ERR_DATA, "the plan did not arrive whole");
+        err_set(e, ERR_DATA, "the plan did not arrive whole");
     return err_wrap(e, "pod %s", pod);
 }
 

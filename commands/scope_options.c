@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "plans/params.h"
 
 static int set_with(struct scope *s, const struct scope_list *with, struct err *e) {
     for (size_t i = 0; i < with->n; i++) {
@@ -35,9 +36,8 @@ int scope_from_options(const struct options *o, struct scope *s, struct err *e) 
     if (!o->server && o->users.n == 0 && o->projects.n == 0)
         return err_set(e, ERR_USAGE,
                        "nothing says what to move: give --server, --users A,B or --projects P,Q");
-    for (int i = 0; o->on_conflict != NULL && i < 3; i++)
-        if (strcmp(o->on_conflict, conflict_policy_names[i]) == 0)
-            s->on_conflict = i;
+    if (o->on_conflict != NULL)
+        s->on_conflict = plan_conflict_find(o->on_conflict);
     if (o->on_conflict != NULL && s->on_conflict < 0)
         return err_set(e, ERR_USAGE, "--on-conflict takes keep, replace or fail");
     if (o->delete &&o->files_only)
