@@ -10,6 +10,7 @@
 #include "schema/pattern.h"
 
 #define SHOWN 200
+#define SOME 5           // names that an error lists
 #define NEAREST_MAX 2000 // edit distance is slow
 
 // Something that can be asked for.
@@ -80,15 +81,26 @@ static const char *shown(char out[SHOWN], const char *text) {
     return escape_into(out, SHOWN, text, strlen(text));
 }
 
+// Who finds nothing wants to know what there is.
+static int append_some(const struct candidates *all, struct err *e) {
+    if (all->n == 0) {
+        return err_append(e, "; it has no %s at all", all->what);
+    }
+    for (size_t i = 0; i < all->n && i < SOME; i++) {
+        const struct candidate *c = &all->items[i];
+        char text[SHOWN];
+        err_append(e, "%s\"%s\"", i == 0 ? "; it has " : ", ",
+                   shown(text, c->name != NULL ? c->name : c->id));
+    }
+    return all->n > SOME ? err_append(e, " and %zu more", all->n - SOME) : e->code;
+}
+
 static int fail_unknown(const struct candidates *all, const char *text, struct err *e) {
     char quoted[SHOWN], near_shown[SHOWN];
     err_set(e, ERR_USAGE, "%s: the source has no %s \"%s\"", all->option, all->what,
             shown(quoted, text));
-    if (all->n == 0) {
-        return err_append(e, "; it has no %s at all", all->what);
-    }
-    if (all->n > NEAREST_MAX) {
-        return e->code;
+    if (all->n == 0 || all->n > NEAREST_MAX) {
+        return append_some(all, e);
     }
     const char **known = arena_alloc(all->arena, 2 * all->n * sizeof *known);
     size_t n = 0;
@@ -100,7 +112,7 @@ static int fail_unknown(const struct candidates *all, const char *text, struct e
     }
     const char *near = ytree_nearest(text, known, n);
     return near != NULL ? err_append(e, "; did you mean \"%s\"?", shown(near_shown, near))
-                        : e->code;
+                        : append_some(all, e);
 }
 
 static int fail_ambiguous(const struct candidates *all, const char *text, size_t n,
@@ -163,9 +175,12 @@ static int resolve_pattern(struct candidates *all, const char *text, size_t len,
         return err_wrap(e, "%s", all->option);
     }
     char quoted[SHOWN];
-    return hits > 0 ? 0
-                    : err_set(e, ERR_USAGE, "%s: no %s matches %s", all->option, all->what,
-                              shown(quoted, text));
+    if (hits > 0) {
+        return 0;
+    }
+    err_set(e, ERR_USAGE, "%s: no %s of the source matches %s", all->option, all->what,
+            shown(quoted, text));
+    return append_some(all, e);
 }
 
 static int resolve_name(struct candidates *all, const char *text, struct scope_list *to,

@@ -4,6 +4,7 @@ below the exit status of the command that said it."""
 import re
 import sys
 
+WHEN = re.compile(r"^\d{4}-\d\d-\d\dT[0-9:.]+Z ")
 SAME = [(re.compile(p), w) for p, w in (
     (r"/[^\s:;,)\"']*/", "DIR/"),
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22,}\b", "UUID"),
@@ -23,6 +24,7 @@ def main(path):
     with open(path, encoding="utf-8", errors="replace") as f:
         for line in f:
             status, command, text = line.rstrip("\n").split("\t", 2)
+            text = WHEN.sub("", text)
             key = (status, shape(text))
             if text.strip() and key not in seen:
                 seen.add(key)
