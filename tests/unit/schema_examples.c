@@ -21,6 +21,7 @@ static const struct {
     enum end_kind source, destination;
     bool has_database;
 } examples[] = {
+    {"by-ssh.json", END_DIRECT, END_DIRECT, true},
     {"direct.json", END_DIRECT, END_DIRECT, true},
     {"direct.yaml", END_DIRECT, END_DIRECT, true},
     {"files-only.json", END_DIRECT, END_DIRECT, false},
