@@ -2,8 +2,12 @@
 # Where `cmake --install` puts what is beside the programs, and the Debian package of it (cpack).
 set(doc_dir "${CMAKE_INSTALL_DATADIR}/doc/mvimig")
 install(DIRECTORY docs/man/ DESTINATION "${CMAKE_INSTALL_MANDIR}/man1" FILES_MATCHING PATTERN "*.1")
+# As in the tree, so that the links among them hold.
 install(FILES README.md CHANGELOG.md SECURITY.md LICENSE DESTINATION "${doc_dir}")
-install(DIRECTORY docs/ DESTINATION "${doc_dir}" FILES_MATCHING PATTERN "*.md" PATTERN "man" EXCLUDE)
+install(FILES LICENSE DESTINATION "${doc_dir}" RENAME copyright)
+install(DIRECTORY docs DESTINATION "${doc_dir}" FILES_MATCHING PATTERN "*.md" PATTERN "man" EXCLUDE)
+install(FILES examples/plan.yaml examples/scopes.txt DESTINATION "${doc_dir}/examples")
+install(DIRECTORY examples/network DESTINATION "${doc_dir}/examples")
 
 # The program itself writes what the shells load. A build for another machine cannot run it.
 if(NOT CMAKE_CROSSCOMPILING)
@@ -17,8 +21,14 @@ if(NOT CMAKE_CROSSCOMPILING)
   add_custom_target(completion ALL DEPENDS completion.bash completion.zsh)
   install(FILES "${CMAKE_CURRENT_BINARY_DIR}/completion.bash" RENAME mvimig
           DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions")
+  # Debian's zsh looks for what packages bring in another folder than for what was installed by hand:
+  # which it is shows only when it is installed.
+  install(CODE "set(zsh_folder site-functions)
+    if(CMAKE_INSTALL_PREFIX STREQUAL \"/usr\")
+      set(zsh_folder vendor-completions)
+    endif()")
   install(FILES "${CMAKE_CURRENT_BINARY_DIR}/completion.zsh" RENAME _mvimig
-          DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions")
+          DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/\${zsh_folder}")
 endif()
 
 set(CPACK_GENERATOR DEB)

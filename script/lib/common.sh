@@ -34,3 +34,10 @@ find_python() {
     done
     return 1
 }
+
+# The address comes from the machine's own configuration, so that a local mirror serves here too.
+debian_mirror() {
+    # shellcheck disable=SC2016  # apt expands these, not the shell
+    apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
+        awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }'
+}

@@ -70,3 +70,18 @@ stop_mongods() {
     done
     MONGOD_PIDS=()
 }
+
+# write_ends FILE SOURCE_PORT DESTINATION_PORT FOLDER: a network configuration of both, whose files
+# are in FOLDER/source and FOLDER/destination.
+write_ends() {
+    (
+        umask 077
+        cat >"$1" <<END
+{
+    // Both ends are reached directly here: a database's address and a mounted directory.
+    "source": {"mongoUri": "mongodb://127.0.0.1:$2/", "dataDir": "$4/source/data"},
+    "destination": {"mongoUri": "mongodb://127.0.0.1:$3/", "dataDir": "$4/destination/data"},
+}
+END
+    )
+}
