@@ -25,19 +25,20 @@ enum command_bit {
     C_ALL = ~0,
 };
 
-struct options {
-    const char *config, *name, *output, *on_conflict, *schema, *report, *digest, *work_dir, *diff,
-        *explain, *log_format, *log_level, *only, *rerun, *then, *max_delete, *kind, *image,
-        *image_file, *chart, *release, *pvc, *namespace, *run_as;
-    struct scope_list users, projects, with, excludes, plan_configs, leave_out;
-    const char *receiver;
-    bool server, detailed_exitcode, files_only, no_follow, no_predict, create_indexes, delete,
-        fail_fast, checksum, graph, json, help, dry_run, watch, live, rebuild_journal, force,
-        plan_only, output_only, follow, insecure;
-    long jobs, pass;                 // 0: not given
-    long max_duration, lock_timeout; // seconds; 0: not given
-    uint64_t bwlimit;                // bytes a second; 0: no limit
-    const char **words;              // what is no option: PLAN, NAME
+// What each kind of option is in struct options; what was not given is NULL, false, empty or 0.
+#define OPTION_FLAG bool
+#define OPTION_TEXT const char *
+#define OPTION_MAYBE const char *
+#define OPTION_LIST struct scope_list
+#define OPTION_COUNT long
+#define OPTION_SPAN long     // seconds
+#define OPTION_RATE uint64_t // bytes a second
+
+struct options { // NOLINT(clang-analyzer-optin.performance.Padding): there is one of them
+#define OPTION(name, letter, kind, field, ...) OPTION_##kind field;
+#include "commands/options.tbl.h"
+#undef OPTION
+    const char **words; // what is no option: PLAN, NAME
     size_t n_words, cap_words;
 };
 

@@ -3,8 +3,8 @@
 // argument for people or NULL, commands that know it, what it does).
 // Kinds: FLAG sets a bool, TEXT a string (once only), LIST adds to a list, COUNT a number of 1 to
 // 64, MAYBE a string that may be left out ("" then) and is given as --name=VALUE, SPAN a time as
-// seconds, RATE bytes a second. Expanded into the parser, `-h` of each command and docs/options.md;
-// tests/lint/tables.py fails when they disagree.
+// seconds, RATE bytes a second. Expanded into struct options, the parser, `-h` of each command
+// and docs/options.md; tests/lint/tables.py fails when they disagree.
 OPTION("config", 'c', TEXT, config, "FILE",
        C_PLAN | C_SHOW | C_APPLY | C_RESUME | C_VERIFY | C_STATUS | C_CONFLICTS | C_UNLOCK |
            C_AUDIT | C_CLEAN | C_RUN | C_DEPLOY | C_COLLISIONS | C_CHECK | C_DUMP | C_RESTORE,
