@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options, commands, step kinds and exit codes agree with the documents and with the help.
 
-The tables in the code are the truth: docs/options.md and docs/exit-codes.md hold what they expand
-to between markers, docs/man one page for each command (`--write` brings them up to date), and, where the program is built, the help of
-every command lists just its options.
+The tables in the code are the truth: README.md, docs/options.md and docs/exit-codes.md hold what they
+expand to between markers, docs/man one page for each command (`--write` brings them up to date), and,
+where the program is built, the help of every command lists just its options.
 """
 import os
 import re
@@ -89,6 +89,11 @@ def codes_page(root):
     return "\n".join(lines) + "\n"
 
 
+def commands_table(root):
+    rows = (f"| `{c['name']}` | {c['summary']} |\n" for c in commands(root))
+    return "| command | what it is for |\n|---|---|\n" + "".join(rows)
+
+
 def roff(text):
     """Text that roff takes as it is; a line never begins with a request."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
@@ -164,7 +169,8 @@ def check_man(root, write):
             for name in sorted(set(there) | set(wanted)) if there.get(name) != wanted.get(name)]
 
 
-PAGES = {"docs/options.md": options_page, "docs/exit-codes.md": codes_page}
+PAGES = {"README.md": commands_table, "docs/options.md": options_page,
+         "docs/exit-codes.md": codes_page}
 BEGIN, END = "<!-- table -->\n", "<!-- /table -->\n"
 
 
