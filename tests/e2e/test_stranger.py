@@ -55,8 +55,8 @@ def test_install(tmp_path):
     commands = os.listdir(os.path.join(ROOT, "docs", "man"))
     assert "mvimig-plan.1" in commands
     for path in ["bin/mvimig", "share/bash-completion/completions/mvimig",
-                 "share/zsh/vendor-completions/_mvimig", "share/doc/mvimig/LICENSE",
-                 "share/doc/mvimig/journal.md",
+                 "share/zsh/site-functions/_mvimig", "share/doc/mvimig/LICENSE",
+                 "share/doc/mvimig/docs/journal.md",
                  *(f"share/man/man1/{name}" for name in commands)]:
         assert (tmp_path / path).is_file(), path
     done = subprocess.run([str(tmp_path / "bin/mvimig"), "version"], capture_output=True, check=False)
