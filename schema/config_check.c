@@ -199,6 +199,11 @@ static bool same(const char *a, const char *b) {
     return a != NULL && b != NULL && strcmp(a, b) == 0;
 }
 
+// One address means two servers where it is looked up on two machines: "127.0.0.1" behind a tunnel.
+static bool from_one_place(const struct end_config *a, const struct end_config *b) {
+    return (a->ssh_tunnel == NULL && b->ssh_tunnel == NULL) || same(a->ssh_tunnel, b->ssh_tunnel);
+}
+
 int config_check_pair(const struct config *c, const struct config_given *destination,
                       struct err *e) {
     const struct end_config *s = &c->source, *d = &c->destination;
@@ -208,7 +213,7 @@ int config_check_pair(const struct config *c, const struct config_given *destina
     } else if (same(s->mvi_url, d->mvi_url)) {
         key = "mviUrl";
     } else if (same(secret_value(s->mongo_uri), secret_value(d->mongo_uri)) &&
-               same(s->mongo_database, d->mongo_database)) {
+               same(s->mongo_database, d->mongo_database) && from_one_place(s, d)) {
         key = given(destination, "mongoUri") ? "mongoUri" : "mongoUriFile";
     } else if (same(s->data_dir, d->data_dir) && d->files_command == NULL &&
                d->kind != END_CLUSTER) {
