@@ -114,7 +114,7 @@ def man_head(name, summary):
             f"{roff(name)} \\- {roff(summary)}", ".SH SYNOPSIS"]
 
 
-def man_of_command(root, c, others):
+def man_of_command(root, c):
     name = "mvimig-" + c["name"]
     lines = man_head(name, c["summary"])
     lines += [f".B mvimig {roff(c['name'])}", roff(c["synopsis"]), ".SH OPTIONS"]
@@ -124,8 +124,7 @@ def man_of_command(root, c, others):
             lines += [".TP", roff(f"{short}--{o['name']} {o['argument']}".rstrip()),
                       roff(o["help"])]
     lines += man_codes(root)
-    see = ["mvimig"] + ["mvimig-" + o["name"] for o in others if o["name"] != c["name"]]
-    return lines + [".SH SEE ALSO", *(f".BR {roff(n)} (1){',' if n != see[-1] else ''}" for n in see)]
+    return lines + [".SH SEE ALSO", ".BR mvimig (1)", "lists all commands."]
 
 
 def man_of_all(root, known):
@@ -150,7 +149,7 @@ def man_pages(root):
     known = commands(root)
     pages = {"mvimig.1": man_of_all(root, known)}
     for c in known:
-        pages[f"mvimig-{c['name']}.1"] = man_of_command(root, c, known)
+        pages[f"mvimig-{c['name']}.1"] = man_of_command(root, c)
     return {name: "\n".join(lines) + "\n" for name, lines in pages.items()}
 
 
