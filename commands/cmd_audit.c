@@ -6,7 +6,6 @@
 #include "base/human.h"
 #include "base/stop.h"
 #include "commands/command.h"
-#include "commands/ends.h"
 #include "commands/migration_dir.h"
 #include "executor/step.h"
 #include "site/segment.h"
@@ -88,15 +87,9 @@ static int audit(struct command_context *c, const char *dir, int fd, struct err 
 }
 
 static int run(struct command_context *c, struct err *e) {
-    AUTO_ENDS struct ends ends = ENDS_INIT;
     AUTO_CLOSE int fd = -1;
     const char *dir = NULL;
-    int rc = c->options->config != NULL ? ends_configure(&ends, c, NULL, e) : 0;
-    if (rc == 0)
-        rc = migration_dir_find(c, &ends, c->options->n_words > 0 ? c->options->words[0] : NULL,
-                                false, &dir, e);
-    if (rc == 0)
-        rc = migration_dir_open(dir, false, &fd, e);
+    int rc = migration_dir_named(c, &dir, &fd, e);
     return rc == 0 ? audit(c, dir, fd, e) : rc;
 }
 

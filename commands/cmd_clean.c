@@ -10,7 +10,6 @@
 
 #include "base/human.h"
 #include "commands/command.h"
-#include "commands/ends.h"
 #include "commands/migration_dir.h"
 #include "state/journal.h"
 #include "state/lock.h"
@@ -82,17 +81,12 @@ static int clean(struct command_context *c, int fd, struct removed *r, struct er
 }
 
 static int run(struct command_context *c, struct err *e) {
-    AUTO_ENDS struct ends ends = ENDS_INIT;
     AUTO_CLOSE int fd = -1;
     const char *dir = NULL;
     char n[2][HUMAN_TEXT];
     struct report r = {0};
     struct removed removed = {0};
-    int rc = c->options->config != NULL ? ends_configure(&ends, c, NULL, e) : 0;
-    if (rc == 0)
-        rc = migration_dir_find(c, &ends, c->options->words[0], false, &dir, e);
-    if (rc == 0)
-        rc = migration_dir_open(dir, false, &fd, e);
+    int rc = migration_dir_named(c, &dir, &fd, e);
     if (rc == 0)
         rc = report_read(fd, c->arena, &r, e);
     if (rc == 0 && !r.finished)

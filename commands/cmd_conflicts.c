@@ -6,7 +6,6 @@
 
 #include "base/must.h"
 #include "commands/command.h"
-#include "commands/ends.h"
 #include "commands/migration_dir.h"
 #include "state/report.h"
 
@@ -59,16 +58,11 @@ static int show_row(void *arg, int n, const char *const *names, const char *cons
     return 0;
 }
 
-static int list(struct command_context *c, struct ends *ends, struct err *e) {
+static int run(struct command_context *c, struct err *e) {
     struct listing l = {.c = c};
     const char *dir = NULL;
     AUTO_CLOSE int fd = -1;
-    int rc = c->options->config != NULL ? ends_configure(ends, c, NULL, e) : 0;
-    if (rc == 0)
-        rc = migration_dir_find(c, ends, c->options->n_words > 0 ? c->options->words[0] : NULL,
-                                false, &dir, e);
-    if (rc == 0)
-        rc = migration_dir_open(dir, false, &fd, e);
+    int rc = migration_dir_named(c, &dir, &fd, e);
     if (rc == 0)
         rc = report_view(fd, "conflicts", show_row, &l, e);
     if (rc != 0 || c->options->json)
@@ -79,11 +73,6 @@ static int list(struct command_context *c, struct ends *ends, struct err *e) {
         out_result(c->out, "\n%llu conflict%s; --json tells them with whole digests.\n",
                    (unsigned long long)l.rows, l.rows == 1 ? "" : "s");
     return rc;
-}
-
-static int run(struct command_context *c, struct err *e) {
-    AUTO_ENDS struct ends ends = ENDS_INIT;
-    return list(c, &ends, e);
 }
 
 const struct command command_conflicts = {

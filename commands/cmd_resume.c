@@ -22,11 +22,7 @@ static int resume(struct execution *x, struct err *e) {
     struct command_context *c = x->c;
     const char *word = c->options->n_words > 0 ? c->options->words[0] : NULL;
     const char *known = "";
-    int rc = 0;
-    if (c->options->config != NULL)
-        rc = ends_configure(&x->ends, c, NULL, e);
-    if (rc == 0)
-        rc = migration_dir_find(c, &x->ends, word, true, &x->workdir, e);
+    int rc = migration_dir_find(c, &x->ends, word, true, &x->workdir, e);
     if (rc == 0 && x->ends.config == NULL)
         rc = known_config(c, x->workdir, &known, e);
     if (rc == 0 && x->ends.config == NULL)

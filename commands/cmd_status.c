@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/stop.h"
 #include "commands/command.h"
-#include "commands/ends.h"
 #include "commands/migration_dir.h"
 #include "commands/screen.h"
 #include "commands/status.h"
@@ -85,16 +84,10 @@ static int watch(const struct page *p, struct err *e) {
 }
 
 static int run(struct command_context *c, struct err *e) {
-    AUTO_ENDS struct ends ends = ENDS_INIT;
     AUTO_CLOSE int fd = -1;
     const char *dir = NULL;
     bool held;
-    int rc = c->options->config != NULL ? ends_configure(&ends, c, NULL, e) : 0;
-    if (rc == 0)
-        rc = migration_dir_find(c, &ends, c->options->n_words > 0 ? c->options->words[0] : NULL,
-                                false, &dir, e);
-    if (rc == 0)
-        rc = migration_dir_open(dir, false, &fd, e);
+    int rc = migration_dir_named(c, &dir, &fd, e);
     if (rc != 0)
         return rc;
     struct page p = {.c = c,

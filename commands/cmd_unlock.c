@@ -3,7 +3,6 @@
 // better than the lock. The run that had it writes no more to the journal, whenever it wakes up.
 #include "base/fault.h"
 #include "commands/command.h"
-#include "commands/ends.h"
 #include "commands/migration_dir.h"
 #include "state/journal.h"
 #include "state/lock.h"
@@ -67,15 +66,10 @@ static int read_report(int fd, const char *dir, struct arena *a, struct report *
 }
 
 static int run(struct command_context *c, struct err *e) {
-    AUTO_ENDS struct ends ends = ENDS_INIT;
     AUTO_CLOSE int fd = -1;
     const char *dir = NULL;
     struct report r = {0};
-    int rc = c->options->config != NULL ? ends_configure(&ends, c, NULL, e) : 0;
-    if (rc == 0)
-        rc = migration_dir_find(c, &ends, c->options->words[0], false, &dir, e);
-    if (rc == 0)
-        rc = migration_dir_open(dir, false, &fd, e);
+    int rc = migration_dir_named(c, &dir, &fd, e);
     if (rc == 0)
         rc = read_report(fd, dir, c->arena, &r, e);
     if (rc != 0)

@@ -76,15 +76,23 @@ static int find_only(struct command_context *c, const char *parent, bool unfinis
     return err_set(e, ERR_USAGE, "there are several: %s; name one", buf_str(&names));
 }
 
-int migration_dir_find(struct command_context *c, const struct ends *ends, const char *word,
+static bool config_is_given(const struct command_context *c, bool dir_is_named) {
+    const char *environment = getenv("MVI_MIG_CONFIG");
+    return c->options->config != NULL ||
+           (!dir_is_named && environment != NULL && *environment != 0);
+}
+
+int migration_dir_find(struct command_context *c, struct ends *ends, const char *word,
                        bool unfinished, const char **out, struct err *e) {
     if (c->options->work_dir != NULL && word != NULL)
         return err_set(e, ERR_USAGE, "give %s or --work-dir, not both", word);
     if (word == NULL && c->options->work_dir != NULL)
         word = c->options->work_dir;
-    if (word != NULL && (strchr(word, '/') != NULL || has_journal(word))) {
+    bool dir_is_named = word != NULL && (strchr(word, '/') != NULL || has_journal(word));
+    int rc = config_is_given(c, dir_is_named) ? ends_configure(ends, c, NULL, e) : 0;
+    if (rc != 0 || dir_is_named) {
         *out = word;
-        return 0;
+        return rc;
     }
     const char *data = data_dir(ends);
     if (data == NULL)
@@ -155,4 +163,11 @@ int migration_dir_open(const char *path, bool create, int *fd, struct err *e) {
         return rc;
     }
     return 0;
+}
+
+int migration_dir_named(struct command_context *c, const char **dir, int *fd, struct err *e) {
+    AUTO_ENDS struct ends ends = ENDS_INIT;
+    const char *word = c->options->n_words > 0 ? c->options->words[0] : NULL;
+    int rc = migration_dir_find(c, &ends, word, false, dir, e);
+    return rc == 0 ? migration_dir_open(*dir, false, fd, e) : rc;
 }
