@@ -14,7 +14,7 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-ROW = re.compile(r'OPTION\("([^"]+)",\s*(0|\'.\'),\s*(\w+),\s*(\w+),\s*(NULL|"[^"]*"),\s*'
+ROW = re.compile(r'OPTION\(\s*"([^"]+)",\s*(0|\'.\'),\s*(\w+),\s*(\w+),\s*(NULL|"[^"]*"),\s*'
                  r'((?:C_\w+[\s|]*)+),\s*((?:"[^"]*"\s*)+)\)')
 COMMAND = re.compile(r'const struct command command_(\w+) = \{\s*\.name = "(\w+)",\s*\.bit = (C_\w+),'
                      r'\s*\.synopsis = ((?:"[^"]*"\s*)+),\s*\.summary = ((?:"[^"]*"\s*)+),')
@@ -37,7 +37,7 @@ def options(root):
         rows.append({"name": name, "letter": letter.strip("'") if letter != "0" else "",
                      "argument": "" if argument == "NULL" else argument.strip('"'),
                      "commands": re.findall(r"C_\w+", commands), "help": text_of(help_text)})
-    if len(rows) != source.count("OPTION(\""):
+    if len(rows) != len(re.findall(r"^OPTION\(", source, re.M)):
         raise SystemExit("commands/options.tbl.h: a row is not of the form that this test reads")
     return rows
 
