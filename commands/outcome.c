@@ -100,8 +100,8 @@ static void tell_next(struct execution *x, const struct walk_outcome *o,
     else if (o->not_reached > 0 || o->left_out > 0)
         out_result(out, "Next: mvimig resume %s\n", x->workdir);
     else if (left->rejected > 0)
-        out_result(out, "Next: mend what was not moved at the source, then plan again under this "
-                        "name\n");
+        out_result(out, "Next: mend what kept the items not moved, as " LEFT_FILE
+                        " tells of each, then plan again under this name\n");
     else if (left->kept > 0)
         out_result(out, "Next: look at the conflicts: mvimig conflicts %s\n", x->workdir);
 }

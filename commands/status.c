@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/human.h"
 #include "base/must.h"
+#include "commands/left.h"
 
 #define SECOND 1000000000ll
 #define SILENT_NS (60 * SECOND) // a run beats every ten seconds
@@ -263,6 +264,8 @@ static void put_end(const struct report *r, const char *dir, struct page_text *p
     end_line(p, EXTRAS);
     if (!r->held && !r->finished)
         buf_printf(out, "  Next: mvimig resume %s", dir);
+    else if (r->problems > 0 && r->finished)
+        buf_printf(out, "  Next: look at what was left over: %s/" LEFT_FILE, dir);
     else if (r->conflicts > 0 && r->finished)
         buf_printf(out, "  Next: mvimig conflicts %s", dir);
     else

@@ -171,6 +171,8 @@ def test_report_of_what_is_left(migration):
     kept = [r for r in rows if r["type"] == "kept"]
     assert [r["object_id"] for r in kept] == [f'"{dataset["_id"]}"']
     assert "Next: " in ended.stdout and "left.ndjson" in ended.stdout
+    status = migration.mvimig.run("status", migration.work_dir).ok().stdout
+    assert f"Next: look at what was left over: {migration.work_dir}/left.ndjson" in status
 
 
 def test_nothing_left_is_no_file(migration):
