@@ -13,13 +13,14 @@
 
 #include "base/must.h"
 
-enum fault_action { FAULT_KILL, FAULT_FAIL, FAULT_SLEEP };
+enum fault_action { FAULT_KILL, FAULT_FAIL, FAULT_SLEEP, FAULT_HOLD };
 
 struct fault {
     char *name;
     enum fault_action action;
     int error;         // of FAULT_FAIL
     long sleep_ms;     // of FAULT_SLEEP
+    const char *path;  // of FAULT_HOLD
     unsigned long nth; // the first hit that fires
     bool onwards;      // later hits fire, too
     atomic_ulong hits;
@@ -69,6 +70,9 @@ static void fault_parse_action(struct fault *f, const char *action) {
         f->action = FAULT_SLEEP;
         f->sleep_ms = (long)fault_number(action + 6, &end);
         MUST(*end == 0);
+    } else if (strncmp(action, "hold=", 5) == 0) {
+        f->action = FAULT_HOLD;
+        f->path = action + 5;
     } else {
         must_failed("MVIMIG_FAULT", 0, action);
     }
@@ -105,16 +109,22 @@ static void fault_load(void) {
     }
 }
 
+static void fault_sleep(long ms) {
+    struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
+    while (nanosleep(&ts, &ts) != 0 && errno == EINTR) {
+    }
+}
+
 static int fault_fire(const struct fault *f) {
     if (f->action == FAULT_KILL) {
         kill(getpid(), SIGKILL);
         pause();
     }
     if (f->action == FAULT_SLEEP) {
-        struct timespec ts = {f->sleep_ms / 1000, f->sleep_ms % 1000 * 1000000};
-        while (nanosleep(&ts, &ts) != 0 && errno == EINTR) {
-        }
-        return 0;
+        fault_sleep(f->sleep_ms);
+    }
+    while (f->action == FAULT_HOLD && access(f->path, F_OK) == 0) {
+        fault_sleep(10);
     }
     return f->error;
 }

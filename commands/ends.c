@@ -46,7 +46,7 @@ static int need_direct(const struct end_config *end, bool db, struct err *e) {
     return 0;
 }
 
-// From the thread of a tunnel.
+// From any thread.
 static void say(void *arg, const char *text) {
     struct command_context *c = arg;
     out_log(c->out, OUT_WARNING, NULL, "%s", text);
@@ -67,34 +67,6 @@ static int need_reach(struct ends *ends, const struct end_config *end, struct re
     return reach_open(&o, r, e);
 }
 
-#define ASK_TRIES 8
-#define ASK_PAUSE_MS 250 // doubled each time: half a minute in all
-
-int ends_ask(int (*question)(void *arg, struct err *e), void *arg, struct err *e) {
-    int64_t pause = ASK_PAUSE_MS;
-    for (int tries = 1;; tries++, pause *= 2) {
-        struct err failure = {0};
-        int rc = question(arg, &failure);
-        if (rc == 0)
-            return 0;
-        if (rc != ERR_RETRY || tries == ASK_TRIES || stop_asked()) {
-            *e = failure;
-            return rc;
-        }
-        clock_sleep_ms(pause);
-    }
-}
-
-struct db_opening {
-    const struct mongo_options *options;
-    struct mongo_end **out;
-};
-
-static int open_once(void *arg, struct err *e) {
-    struct db_opening *o = arg;
-    return mongo_end_open(o->options, o->out, e);
-}
-
 static int open_db(struct ends *ends, const struct end_config *end, struct reach **r,
                    struct mongo_end **out, struct err *e) {
     struct mongo_options o = {.label = end->label,
@@ -103,6 +75,8 @@ static int open_db(struct ends *ends, const struct end_config *end, struct reach
                               .password = end->mongo_password,
                               .database = end->mongo_database,
                               .auth_source = end->mongo_auth_source,
+                              .retrying = say,
+                              .retrying_arg = ends->context,
                               .tls_ca_file = end->tls_ca_file,
                               .tls_certificate_key_file = end->tls_certificate_key_file};
     int rc = 0;
@@ -117,8 +91,7 @@ static int open_db(struct ends *ends, const struct end_config *end, struct reach
         if (rc == 0 && o.password != NULL)
             redact_add(ends->context->out->redact, o.password);
     }
-    struct db_opening opening = {&o, out};
-    return rc == 0 ? ends_ask(open_once, &opening, e) : rc;
+    return rc == 0 ? mongo_end_open(&o, out, e) : rc;
 }
 
 static int open_source_files(struct ends *ends, struct err *e) {
@@ -214,13 +187,19 @@ int ends_open(struct ends *ends, unsigned need, struct err *e) {
     return rc;
 }
 
-static int check_databases(void *arg, struct err *e) {
-    struct ends *ends = arg;
+int ends_session(struct mongo_end *end, struct mongo **out, struct err *e) {
+    int rc = mongo_session(end, out, e);
+    if (rc == 0)
+        mongo_be_patient(*out);
+    return rc;
+}
+
+static int check_databases(struct ends *ends, struct err *e) {
     AUTO(mongo_cleanup) struct mongo *source = NULL, *destination = NULL;
     bool same = false;
-    int rc = mongo_session(ends->source_db, &source, e);
+    int rc = ends_session(ends->source_db, &source, e);
     if (rc == 0)
-        rc = mongo_session(ends->destination_db, &destination, e);
+        rc = ends_session(ends->destination_db, &destination, e);
     if (rc == 0)
         rc = mongo_same_database(source, destination, &same, e);
     if (rc == 0 && same)
@@ -236,7 +215,7 @@ int ends_check_distinct(struct ends *ends, struct err *e) {
     bool same = false;
     int rc = 0;
     if (ends->source_db != NULL && ends->destination_db != NULL)
-        rc = ends_ask(check_databases, ends, e);
+        rc = check_databases(ends, e);
     if (rc != 0 || ends->source_root < 0 || ends->destination_files == NULL)
         return rc;
     rc = files_same_root(ends->destination_files, ends->source_root, &same, e);

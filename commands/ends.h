@@ -42,9 +42,8 @@ const char *const *ends_ssh_environment(char *env[2]);
 int ends_check_distinct(struct ends *ends, struct err *e);
 void ends_close(struct ends *ends);
 
-// Calls it again, a few times with pauses, while it fails in passing (ERR_RETRY): for questions
-// that belong to no step, which would be tried again by itself.
-int ends_ask(int (*question)(void *arg, struct err *e), void *arg, struct err *e);
+// A patient session (site/mongo.h), for questions that belong to no step.
+int ends_session(struct mongo_end *end, struct mongo **out, struct err *e);
 
 // The schema: --schema, else the built-in one.
 int read_schema(struct command_context *c, struct model **out, struct err *e);

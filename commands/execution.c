@@ -85,19 +85,8 @@ static unsigned needed_ends(const struct plan *p) {
 
 // An end is the plan's when it still has the collection that the plan knows it by. An end that was
 // empty when the plan was made has none, and is bound when it has.
-struct end_check {
-    struct execution *x;
-    struct mongo_end *db;
-    const struct plan_end *planned;
-    const char *label;
-};
-
-static int check_once(void *arg, struct err *e) {
-    struct end_check *k = arg;
-    struct execution *x = k->x;
-    struct mongo_end *db = k->db;
-    const struct plan_end *planned = k->planned;
-    const char *label = k->label;
+static int check_end(struct execution *x, struct mongo_end *db, const struct plan_end *planned,
+                     const char *label, struct err *e) {
     AUTO(mongo_cleanup) struct mongo *m = NULL;
     char found[400] = "";
     if (db == NULL || planned->fingerprint == NULL || planned->fingerprint[0] == 0)
@@ -106,7 +95,7 @@ static int check_once(void *arg, struct err *e) {
     const char *collection = arena_strndup(x->c->arena, planned->fingerprint,
                                            equals != NULL ? (size_t)(equals - planned->fingerprint)
                                                           : strlen(planned->fingerprint));
-    int rc = mongo_session(db, &m, e);
+    int rc = ends_session(db, &m, e);
     if (rc == 0)
         rc = mongo_fingerprint(m, &collection, 1, found, sizeof found, e);
     if (rc != 0 || strcmp(found, planned->fingerprint) == 0)
@@ -116,12 +105,6 @@ static int check_once(void *arg, struct err *e) {
                    "mend the configuration, or plan again",
                    label, found[0] != 0 ? found : arena_printf(x->c->arena, "no %s", collection),
                    planned->fingerprint);
-}
-
-static int check_end(struct execution *x, struct mongo_end *db, const struct plan_end *planned,
-                     const char *label, struct err *e) {
-    struct end_check k = {x, db, planned, label};
-    return ends_ask(check_once, &k, e);
 }
 
 int execution_open_ends(struct execution *x, struct err *e) {
@@ -314,14 +297,13 @@ static void log_head(struct execution *x) {
 
 // A destination that was empty when the plan was made is known by its collections from now on. One
 // that was not keeps what it is known by, also when a better collection has come since.
-static int bind_destination(void *arg, struct err *e) {
-    struct execution *x = arg;
+static int bind_destination(struct execution *x, struct err *e) {
     AUTO(mongo_cleanup) struct mongo *m = NULL;
     char found[400] = "";
     const char *known = x->plan->destination.fingerprint;
     if (x->ends.destination_db == NULL || (known != NULL && known[0] != 0))
         return 0;
-    int rc = mongo_session(x->ends.destination_db, &m, e);
+    int rc = ends_session(x->ends.destination_db, &m, e);
     if (rc == 0)
         rc = mongo_fingerprint(m, x->model->identity, x->model->n_identity, found, sizeof found, e);
     return rc != 0 || found[0] == 0 ? rc : journal_set_fingerprint(x->journal, false, found, e);
@@ -335,7 +317,7 @@ static void write_status(struct execution *x, bool ended) {
 
 static int end_run(struct execution *x, int code, const struct err *failure, struct err *e) {
     struct err late = {0};
-    int rc = code == 0 ? ends_ask(bind_destination, x, &late) : 0;
+    int rc = code == 0 ? bind_destination(x, &late) : 0;
     if (rc == 0)
         rc = journal_run_end(x->journal, err_exit_status(code), code == 0 ? "done" : err_name(code),
                              &late);

@@ -67,28 +67,16 @@ static void add_fixups(struct making *k, const struct model *m) {
     }
 }
 
-struct asking {
-    struct ends *ends;
-    const struct model *m;
-    char fingerprint[400];
-};
-
-static int ask_fingerprint(void *arg, struct err *e) {
-    struct asking *q = arg;
-    AUTO(mongo_cleanup) struct mongo *session = NULL;
-    int rc = mongo_session(q->ends->destination_db, &session, e);
-    return rc == 0 ? mongo_fingerprint(session, q->m->identity, q->m->n_identity, q->fingerprint,
-                                       sizeof q->fingerprint, e)
-                   : rc;
-}
-
 int restore_plan_write(struct command_context *c, struct ends *ends, const struct model *m,
                        const struct restore_plan_options *o, struct buf *out, struct err *e) {
     AUTO_PLAN struct plan *p = plan_new();
     struct making k = {.p = p, .rules = compile_rules(m, c->arena), .o = o};
-    struct asking q = {.ends = ends, .m = m};
-    char backup[1024];
-    int rc = ends_ask(ask_fingerprint, &q, e);
+    AUTO(mongo_cleanup) struct mongo *session = NULL;
+    char backup[1024], fingerprint[400] = "";
+    int rc = ends_session(ends->destination_db, &session, e);
+    if (rc == 0)
+        rc = mongo_fingerprint(session, m->identity, m->n_identity, fingerprint, sizeof fingerprint,
+                               e);
     if (rc != 0)
         return rc;
     escape_into(backup, sizeof backup, o->backup, strlen(o->backup));
@@ -102,7 +90,7 @@ int restore_plan_write(struct command_context *c, struct ends *ends, const struc
     p->destination.server =
         arena_printf(p->arena, "mongodb at %s", mongo_end_server(ends->destination_db)->host);
     p->destination.database = mongo_end_database(ends->destination_db);
-    p->destination.fingerprint = q.fingerprint[0] != 0 ? q.fingerprint : NULL;
+    p->destination.fingerprint = fingerprint[0] != 0 ? fingerprint : NULL;
     add_steps(&k);
     add_fixups(&k, m);
     rc = plan_validate(p, k.rules, NULL, e);

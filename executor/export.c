@@ -5,13 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/stop.h"
 #include "executor/dump.h"
 
-#define TRIES 8
-#define PAUSE_MS 250 // doubled each time: half a minute in all
 #define METADATA_MAX (16u << 20)
 #define TELL_EVERY 1000 // documents
 
@@ -78,21 +77,22 @@ static int metadata_once(struct exporting *x, size_t i, struct buf *json, struct
 // Once more after a passing failure, with a session of its own. `json`: the metadata, else the
 // documents.
 static int insist(struct exporting *x, size_t i, struct buf *json, struct err *e) {
-    int64_t pause = PAUSE_MS;
-    for (int tries = 1;; tries++, pause *= 2) {
+    for (struct backoff backoff = {0};;) {
         struct err failure = {0};
         int rc = json ? metadata_once(x, i, json, &failure) : spool_once(x, i, &failure);
         if (rc == 0) {
             return 0;
         }
-        if (rc != ERR_RETRY || tries == TRIES || stop_asked()) {
+        bool passing = rc == ERR_RETRY || rc == ERR_UNREACHABLE;
+        int64_t wait = passing && !stop_asked() ? backoff_next(&backoff) : -1;
+        if (wait < 0) {
             *e = failure;
             return err_wrap(e, "%s", x->o->plan->steps[i].collection);
         }
-        run_log(&x->run, RUN_LOG_WARNING, x->o->plan->steps[i].id, "%s; trying again",
-                failure.text);
+        run_log(&x->run, RUN_LOG_WARNING, x->o->plan->steps[i].id, "%s; trying again in %.1f s",
+                failure.text, (double)wait / 1000);
         mongo_free(STEAL(x->session));
-        clock_sleep_ms(pause);
+        clock_sleep_ms(wait);
     }
 }
 

@@ -8,7 +8,8 @@
 // journal's batches end); anything else fails the step. It looks at stop_asked() between batches
 // and returns stop_error() after the batch in flight is durable and recorded.
 //
-// Contract of verify: it only reads. It reports each difference and counts what it compared. Live,
+// Contract of verify: it only reads. It reports each difference and counts what it compared.
+// ERR_RETRY: it is called again from the beginning, and what it reports again is told once. Live,
 // it reads what differs once more, STEP_LIVE_WAIT_MS later, and reports only what differs then as
 // well.
 #pragma once
@@ -48,6 +49,7 @@ struct step_verify {
     bool live; // compare with the source as it is now
     uint64_t compared, same, differ;
     uint64_t changed; // live: the destination has what was read, the source another content now
+    struct step_told counted, *told; // as in struct step_run
     int (*difference)(void *arg, const struct plan_step *s, const struct step_difference *d,
                       struct err *e);
     void *arg;
@@ -80,6 +82,7 @@ void step_result_add(struct step_result *sum, const struct step_result *r);
 // Adds to what this attempt has handled, batches of earlier attempts included; one thread at a
 // time.
 void step_progress(struct step_run *s, uint64_t items, uint64_t bytes);
+void step_verify_progress(struct step_verify *v, uint64_t items, uint64_t bytes);
 
 // Conflicts and problems of a step: recorded in the journal and counted in result and progress.
 int step_conflict(struct step_run *s, const struct conflict_record *c, struct err *e);

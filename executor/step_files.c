@@ -198,9 +198,7 @@ static int on_difference(void *arg, const char *path, const char *what, const ch
 }
 
 static void on_verify_progress(void *arg, uint64_t files, uint64_t bytes) {
-    struct step_verify *v = arg;
-    v->run->progress.items += files;
-    v->run->progress.bytes += bytes;
+    step_verify_progress(arg, files, bytes);
 }
 
 static int verify_manifest(struct step_verify *v, void *arg,

@@ -57,8 +57,7 @@ static int first_look(struct live *l, struct err *e) {
             rc = rc ? rc : buf_append(&l->keys, key.data, key.len, e);
         }
     }
-    l->v->run->progress.items += b->n;
-    l->v->run->progress.bytes += b->source.len;
+    step_verify_progress(l->v, b->n, b->source.len);
     restore_batch_clear(b);
     return rc;
 }
@@ -193,6 +192,9 @@ static int compare(struct live *l, struct err *e) {
         .run = l->v->run, .step = &p->steps[l->v->step->from_index], .source_db = l->v->source_db};
     int rc = step_source_db(&dump, &l->source, e);
     rc = rc ? rc : step_verify_db(l->v, &l->destination, e);
+    if (rc == 0) {
+        mongo_be_patient(l->source);
+    }
     rc = rc ? rc : dump_each(&dump, l->source, take, l, e);
     rc = rc ? rc : first_look(l, e);
     rc = rc ? rc : second_look(l, e);

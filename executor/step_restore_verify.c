@@ -94,8 +94,7 @@ static int compare_batch(struct verifying *s, struct restore_batch *b, struct er
             rc = tell(s, &b->docs[i], e);
         }
     }
-    s->v->run->progress.items += b->n;
-    s->v->run->progress.bytes += b->end - b->position;
+    step_verify_progress(s->v, b->n, b->end - b->position);
     return rc;
 }
 

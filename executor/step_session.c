@@ -22,5 +22,8 @@ int step_destination_db(struct step_run *s, struct mongo **out, struct err *e) {
 }
 
 int step_verify_db(struct step_verify *v, struct mongo **out, struct err *e) {
-    return session(v->run->destination_db, v->destination_db, out, e);
+    int rc = session(v->run->destination_db, v->destination_db, out, e);
+    if (rc == 0)
+        mongo_be_patient(*out);
+    return rc;
 }

@@ -54,13 +54,22 @@ static uint64_t beyond(uint64_t counted, uint64_t *told) {
     return more;
 }
 
-void step_progress(struct step_run *s, uint64_t items, uint64_t bytes) {
-    s->counted.items += items;
-    s->counted.bytes += bytes;
-    if (s->told != NULL) {
-        s->run->progress.items += beyond(s->counted.items, &s->told->items);
-        s->run->progress.bytes += beyond(s->counted.bytes, &s->told->bytes);
+static void count(struct run *r, struct step_told *counted, struct step_told *told, uint64_t items,
+                  uint64_t bytes) {
+    counted->items += items;
+    counted->bytes += bytes;
+    if (told != NULL) {
+        r->progress.items += beyond(counted->items, &told->items);
+        r->progress.bytes += beyond(counted->bytes, &told->bytes);
     }
+}
+
+void step_progress(struct step_run *s, uint64_t items, uint64_t bytes) {
+    count(s->run, &s->counted, s->told, items, bytes);
+}
+
+void step_verify_progress(struct step_verify *v, uint64_t items, uint64_t bytes) {
+    count(v->run, &v->counted, v->told, items, bytes);
 }
 
 int step_conflict(struct step_run *s, const struct conflict_record *c, struct err *e) {

@@ -6,10 +6,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/stop.h"
+#include "base/strtab.h"
 #include "executor/attempt.h"
+#include "plans/params.h"
 
 struct verify {
     const struct verify_job *job;
@@ -21,31 +24,84 @@ struct verify {
     struct verify_outcome *out;
 };
 
-static int one_at_a_time(void *arg, const struct plan_step *s, const struct step_difference *d,
-                         struct err *e) {
-    struct verify *v = arg;
+// One step, however often it is begun.
+struct looking {
+    struct verify *v;
+    struct worker_sessions *sessions;
+    struct step_told counted; // for the progress line
+    struct strtab *told;      // differences that were handed on, by the number of the attempt
+    uintptr_t attempt;
+};
+
+static int hand_on(void *arg, const struct plan_step *s, const struct step_difference *d,
+                   struct err *e) {
+    struct looking *l = arg;
+    struct verify *v = l->v;
+    bool added;
+    AUTO_FREE char *key = must_sprintf("%s\n%s\n%s", d->object, d->what, d->id);
+    uintptr_t *slot = strtab_slot(l->told, key, strlen(key), &added);
+    if (added)
+        *slot = l->attempt;
+    if (*slot != l->attempt)
+        return 0; // an attempt that broke off has told it
     pthread_mutex_lock(&v->lock);
     int rc = v->job->difference(v->job->arg, s, d, e);
     pthread_mutex_unlock(&v->lock);
     return rc;
 }
 
+static int look_once(struct looking *l, const struct plan_step *s, struct step_verify *sv,
+                     struct err *e) {
+    const struct step_kind *kind = step_kind_find(s->kind);
+    *sv = (struct step_verify){.run = l->v->job->run,
+                               .step = s,
+                               .source_db = &l->sessions->source_db,
+                               .destination_db = &l->sessions->destination_db,
+                               .live = l->v->job->live,
+                               .told = &l->counted,
+                               .difference = hand_on,
+                               .arg = l};
+    l->attempt++;
+    int rc = kind->verify(sv, e);
+    return rc == 0 && FAULT("verify-breaks") ? err_set(e, ERR_RETRY, "fault") : rc;
+}
+
+// Questions to MongoDB are tried again one by one (step_verify_db). What is left is a stream of
+// files that breaks, or an answer that does: the step is begun anew.
+static int look(struct looking *l, const struct plan_step *s, struct step_verify *sv,
+                struct err *e) {
+    struct run *r = l->v->job->run;
+    struct backoff backoff = {0};
+    (void)FAULT("verify-step");
+    for (;;) {
+        struct err failure = {0};
+        int rc = look_once(l, s, sv, &failure);
+        if (rc == 0)
+            return 0;
+        bool passing = rc == ERR_RETRY || (rc == ERR_UNREACHABLE && plan_is_file_step(s));
+        int64_t wait = passing && !stop_asked() ? backoff_next(&backoff) : -1;
+        if (wait < 0) {
+            *e = failure;
+            return passing && !stop_asked()
+                       ? err_append(e, " (given up after %d attempts)", BACKOFF_ATTEMPTS)
+                       : rc;
+        }
+        run_log(r, RUN_LOG_WARNING, s->id, "%s; trying again in %.1f s", failure.text,
+                (double)wait / 1000);
+        worker_sessions_close(l->sessions);
+        clock_sleep_ms(wait);
+    }
+}
+
 static int verify_step(struct verify *v, const struct plan_step *s, struct worker_sessions *w,
                        struct err *e) {
-    const struct step_kind *kind = step_kind_find(s->kind);
     struct run *r = v->job->run;
     bool done = r->known[s - r->plan->steps].state == STEP_DONE;
-    struct step_verify sv = {.run = r,
-                             .step = s,
-                             .source_db = &w->source_db,
-                             .destination_db = &w->destination_db,
-                             .live = v->job->live,
-                             .difference = one_at_a_time,
-                             .arg = v};
-    bool compares = done && kind->verify != NULL;
-    if (compares)
-        (void)FAULT("verify-step");
-    int rc = compares ? kind->verify(&sv, e) : 0;
+    bool compares = done && step_kind_find(s->kind)->verify != NULL;
+    AUTO_STRTAB struct strtab *told = strtab_new();
+    struct looking l = {.v = v, .sessions = w, .told = told};
+    struct step_verify sv = {0};
+    int rc = compares ? look(&l, s, &sv, e) : 0;
     pthread_mutex_lock(&v->lock);
     v->out->steps += compares;
     v->out->not_done += !done;

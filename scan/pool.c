@@ -129,6 +129,7 @@ static int check_members(struct worker *w, struct err *e) {
     if (rc < 0) {
         return rc;
     }
+    mongo_be_patient(w->session);
     scan_names_sort(w->names);
     return scan_members_check(w->p->members, w->session, o->collection, o->id, w->names, &sink, e);
 }

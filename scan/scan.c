@@ -90,6 +90,12 @@ static int state_open(struct scan_state *s, struct err *e) {
     if (rc == 0 && s->o->destination) {
         rc = mongo_session(s->o->destination, &s->destination, e);
     }
+    if (rc == 0) {
+        mongo_be_patient(s->source);
+    }
+    if (rc == 0 && s->destination) {
+        mongo_be_patient(s->destination);
+    }
     return rc;
 }
 

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "scan/internal.h"
 
-#define WALK_TRIES 5
-#define WALK_PAUSE_MS 250
-
-// True when it is worth asking again: the server failed in passing, and not `each`.
-static bool try_again(int rc, bool each_failed, int *tries, bool progress) {
+// True when it is worth asking again: the answer broke off in passing, and `each` did not fail. The
+// sessions are patient about all else.
+static bool try_again(int rc, bool each_failed, struct backoff *b, bool progress) {
     if (rc != ERR_RETRY || each_failed) {
         return false;
     }
-    *tries = progress ? 1 : *tries + 1;
-    if (*tries >= WALK_TRIES) {
-        return false;
+    if (progress) {
+        *b = (struct backoff){0};
     }
-    clock_sleep_ms((int64_t)WALK_PAUSE_MS << *tries);
-    return true;
+    int64_t wait = backoff_next(b);
+    if (wait >= 0) {
+        clock_sleep_ms(wait);
+    }
+    return wait >= 0;
 }
 
 // --- one question
@@ -45,11 +46,11 @@ int scan_find(struct mongo *session, const struct mongo_query *query,
               struct err *e) {
     struct question q = {.each = each, .arg = arg};
     uint64_t before = 0;
-    for (int tries = 0;; before = q.seen) {
+    for (struct backoff backoff = {0};; before = q.seen) {
         int rc = scan_stopped(e);
         q.skip = q.seen;
         rc = rc ? rc : mongo_find(session, query, answer_each, &q, e);
-        if (!try_again(rc, q.failed, &tries, q.seen > before)) {
+        if (!try_again(rc, q.failed, &backoff, q.seen > before)) {
             return rc;
         }
     }
@@ -131,13 +132,13 @@ static int walk_max_key(struct page *p, struct err *e) {
 }
 
 static int walk_pages(struct page *p, struct err *e) {
-    for (int tries = 0;;) {
+    for (struct backoff backoff = {0};;) {
         int rc = scan_stopped(e);
         rc = rc ? rc : walk_page(p, e);
         if (rc == 0 && p->seen < (uint64_t)p->w->page) {
             return 0;
         }
-        if (rc < 0 && !try_again(rc, p->failed, &tries, p->seen > 1)) {
+        if (rc < 0 && !try_again(rc, p->failed, &backoff, p->seen > 1)) {
             return rc;
         }
     }

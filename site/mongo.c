@@ -78,6 +78,10 @@ int mongo_session(struct mongo_end *end, struct mongo **out, struct err *e) {
     return 0;
 }
 
+void mongo_be_patient(struct mongo *m) {
+    m->patient = true;
+}
+
 void mongo_free(struct mongo *m) {
     if (!m) {
         return;
@@ -157,6 +161,7 @@ static int look_around(struct mongo_end *end, struct err *e) {
         rc = read_hello(m, e);
     }
     if (rc == 0) {
+        mongo_be_patient(m);
         rc = read_version(m, e);
     }
     return rc ? rc : check_rights(m, e);
@@ -172,6 +177,8 @@ int mongo_end_open(const struct mongo_options *o, struct mongo_end **out, struct
     struct mongo_end *end = must_calloc(1, sizeof *end);
     end->uri = uri;
     end->dialer = o->dialer;
+    end->retrying = o->retrying;
+    end->retrying_arg = o->retrying_arg;
     mongo_uri_hosts(uri, end->server.host, sizeof end->server.host);
     end->label = must_strdup(o->label);
     end->database = must_strdup(o->database);

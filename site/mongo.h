@@ -36,7 +36,10 @@ struct mongo_options {
     const char *database;                 // where MVI's collections are; also the default
                                           // authSource of `user`
     const char *tls_ca_file, *tls_certificate_key_file;
-    int select_timeout_ms;      // to find a server; default 10,000
+    int select_timeout_ms; // to find a server; default 10,000
+    // Told of each failure after which a patient session asks again; from any thread. NULL: nobody.
+    void (*retrying)(void *arg, const char *text);
+    void *retrying_arg;
     struct mongo_dialer dialer; // copied; its argument must live as long as the end
 };
 // Has the server say hello, without a login, within the timeout: ERR_RETRY. *secondary: it is a
@@ -54,7 +57,9 @@ struct mongo_server {
 };
 
 struct mongo_end;
-// Connects once: login, hello, buildInfo. The wire version must be one libmongoc speaks.
+// Connects: login, hello, buildInfo. Nobody who answers is ERR_UNREACHABLE at once; what breaks
+// behind that, the login for one, is asked again as by a patient session. The wire version must be
+// one libmongoc speaks.
 int mongo_end_open(const struct mongo_options *o, struct mongo_end **out, struct err *e);
 void mongo_end_close(struct mongo_end *end); // after all its sessions
 const struct mongo_server *mongo_end_server(const struct mongo_end *end);
@@ -63,6 +68,10 @@ const char *mongo_end_database(const struct mongo_end *end);
 struct mongo;
 int mongo_session(struct mongo_end *end, struct mongo **out, struct err *e);
 void mongo_free(struct mongo *m);
+// For callers that have no attempts of their own: questions (reads but for the continuation of a
+// cursor) that fail in passing are asked again with the waits of base/backoff.h, then
+// ERR_UNREACHABLE. ERR_RETRY is left for an answer that broke off after its first part was given.
+void mongo_be_patient(struct mongo *m);
 void mongo_cleanup(struct mongo **m);
 #define AUTO_MONGO AUTO(mongo_cleanup)
 

@@ -3,8 +3,11 @@
 // cursor takes a damaged batch for the end of the result.
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/must.h"
+#include "base/stop.h"
 #include "site/bson_frame.h"
 #include "site/mongo_private.h"
 
@@ -20,8 +23,8 @@ static void need_session(struct mongo *m) {
     mongoc_session_opts_destroy(opts);
 }
 
-static int run(struct mongo *m, const bson_t *command, const char *what, bool in_session,
-               bson_t *reply, struct err *e) {
+static int run_once(struct mongo *m, const bson_t *command, const char *what, bool in_session,
+                    bson_t *reply, struct err *e) {
     bson_error_t be;
     bson_t opts;
     bson_init(&opts);
@@ -34,11 +37,52 @@ static int run(struct mongo *m, const bson_t *command, const char *what, bool in
     return ok ? 0 : mongo_fail(m->end, &be, reply, what, e);
 }
 
+// True after a wait: the same question may be asked again.
+static bool wait_patiently(const struct mongo *m, struct backoff *b, struct err *e) {
+    if (!m->patient || (e->code != ERR_RETRY && e->code != ERR_UNREACHABLE)) {
+        return false;
+    }
+    int64_t wait = backoff_next(b);
+    if (wait < 0) {
+        e->code = ERR_UNREACHABLE;
+        err_append(e, " (given up after %d attempts)", BACKOFF_ATTEMPTS);
+        return false;
+    }
+    if (m->end->retrying) {
+        AUTO_FREE char *text =
+            must_sprintf("%s; trying again in %.1f s", e->text, (double)wait / 1000);
+        m->end->retrying(m->end->retrying_arg, text);
+    }
+    clock_sleep_ms(wait);
+    if (stop_asked()) {
+        err_set(e, stop_error(), "stopped while waiting to ask again");
+    }
+    return !stop_asked();
+}
+
+// One question; `reply` is to be destroyed also after a failure.
+static int ask(struct mongo *m, const bson_t *command, const char *what, bool in_session,
+               bson_t *reply, struct err *e) {
+    struct backoff backoff = {0};
+    for (;;) {
+        struct err failure = {0};
+        int rc = run_once(m, command, what, in_session, reply, &failure);
+        if (rc == 0) {
+            return 0;
+        }
+        if (!wait_patiently(m, &backoff, &failure)) {
+            *e = failure;
+            return e->code;
+        }
+        bson_destroy(reply);
+    }
+}
+
 int mongo_command(struct mongo *m, const bson_t *command, bson_t *reply, struct err *e) {
     bson_iter_t it;
     const char *name =
         bson_iter_init(&it, command) && bson_iter_next(&it) ? bson_iter_key(&it) : NULL;
-    return run(m, command, name, false, reply, e);
+    return ask(m, command, name, false, reply, e);
 }
 
 static void kill_cursor(struct mongo *m, const char *collection, int64_t cursor) {
@@ -49,7 +93,7 @@ static void kill_cursor(struct mongo *m, const char *collection, int64_t cursor)
     BSON_APPEND_ARRAY_BEGIN(&command, "cursors", &list);
     BSON_APPEND_INT64(&list, "0", cursor);
     bson_append_array_end(&command, &list);
-    (void)run(m, &command, NULL, true, &reply, &ignored);
+    (void)run_once(m, &command, NULL, true, &reply, &ignored);
     bson_destroy(&command);
     bson_destroy(&reply);
 }
@@ -119,7 +163,9 @@ static int drain_replies(struct mongo *m, const bson_t *first, const char *colle
     bson_t command, reply;
     bson_copy_to(first, &command);
     for (;;) {
-        int rc = run(m, &command, collection, true, &reply, e);
+        // What a cursor has left is known to the connection that broke.
+        int rc = p.cursor == 0 ? ask(m, &command, collection, true, &reply, e)
+                               : run_once(m, &command, collection, true, &reply, e);
         int64_t open_cursor = p.cursor;
         if (rc == 0) {
             rc = read_page(&reply, &p) ? hand_out(m, collection, &p, each, arg, e)

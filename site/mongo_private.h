@@ -15,11 +15,14 @@ struct mongo_end {
     int select_timeout_ms;
     struct mongo_server server;
     struct mongo_dialer dialer;
+    void (*retrying)(void *arg, const char *text);
+    void *retrying_arg;
 };
 
 struct mongo {
     struct mongo_end *end; // borrowed
     mongoc_client_t *client;
+    bool patient;
     mongoc_client_session_t *session; // of the queries: a cursor belongs to one; NULL until needed
     mongoc_read_prefs_t *primary;
     bson_t *views; // scratch of mongo_insert

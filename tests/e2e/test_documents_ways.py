@@ -67,6 +67,27 @@ def test_replace_fails_for_a_while(make_ends, failing_server, mvimig, command, f
     assert sorted(there.values()) == [numbered(n, x=1) for n in range(20)]
 
 
+def test_verify_asks_again(make_ends, failing_server, mvimig):
+    """More often than the driver does, which is once."""
+    m = prepared(make_ends(destination=failing_server), mvimig,
+                 [numbered(n, x=1) for n in range(2500)])
+    m.plan().ok()
+    m.apply().ok()
+    failing_server.fail_command(["find"], times=6, appName="mvimig", closeConnection=True)
+    told = m.verify().ok()
+    assert "trying again in" in told.stderr and "2,500 same" in told.stdout
+
+
+def test_a_plan_asks_again(make_ends, failing_server, mvimig):
+    m = prepared(make_ends(destination=failing_server), mvimig,
+                 [numbered(n, x=1) for n in range(20)])
+    failing_server.fail_command(["listCollections", "listIndexes"], times=6, appName="mvimig",
+                                closeConnection=True)
+    assert "trying again in" in m.plan().ok().stderr
+    m.apply().ok()
+    assert_documents_arrived(m)
+
+
 def test_the_source_steps_down(make_ends, mongod, mvimig):
     server = mongod("4.2", repl_set="rs")
     m = prepared(make_ends(source=server), mvimig,

@@ -134,6 +134,21 @@ def test_verify_sees(migration, spoil):
     assert "1 differ" in found.stdout or "2 differ" in found.stdout  # its directory's time, too
 
 
+@pytest.mark.parametrize("live", [[], ["--live"]], ids=["", "live"])
+def test_verify_that_breaks_tells_each_difference_once(migration, live):
+    migration.plan().ok()
+    migration.apply().ok()
+    for spoil in (spoil_missing_file, spoil_document, spoil_missing_document):
+        spoil(migration.ends)
+    whole = migration.verify("--checksum", *live).expect(5).stdout.splitlines()
+    faults = ",".join(f"verify-breaks:fail:{n}" for n in range(1, 16))
+    broken = migration.mvimig.start(
+        "verify", migration.plan_path, "-c", migration.config, "--checksum", *live,
+        env={"MVIMIG_FAULT": faults}).wait().expect(5)
+    assert sorted(broken.stdout.splitlines()) == sorted(whole)
+    assert broken.stderr.count("trying again in") == 15
+
+
 def test_verify_goes_on_where_it_was_killed(migration):
     migration.plan().ok()
     migration.apply().ok()

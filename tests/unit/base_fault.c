@@ -48,6 +48,26 @@ static void hit_four_times(void) {
     _exit(0);
 }
 
+static void holds(void **state) {
+    (void)state;
+    char file[] = "/tmp/fault-XXXXXX", spec[64];
+    int fd = mkstemp(file), status;
+    assert_true(fd >= 0);
+    close(fd);
+    (void)snprintf(spec, sizeof spec, "x:hold=%s:1", file);
+    fault_spec = spec;
+    memset(fault_hits, 0, sizeof fault_hits);
+    pid_t pid = fork();
+    if (pid == 0) {
+        hit_four_times();
+    }
+    usleep(50000);
+    assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+    unlink(file);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void faults(void **state) {
     (void)state;
     static const struct {
@@ -62,6 +82,7 @@ static void faults(void **state) {
         {"x:fail=ENOSPC:3+", {0, 0, ENOSPC, ENOSPC}, 0},      // from then on
         {"x:fail=ENOSPC:1,x:fail:3", {ENOSPC, 0, EIO, 0}, 0}, // two for one point
         {"x:sleep=1:2", {0, 0, 0, 0}, 0},                     //
+        {"x:hold=/no/such/file", {0, 0, 0, 0}, 0},            // nothing to wait for
         {"x:kill:3", {0, 0, 0, 0}, SIGKILL},                  //
         {"x:kill:5", {0, 0, 0, 0}, 0},                        // not reached
         {"x", {0, 0, 0, 0}, SIGABRT},                         // a slip in a test is loud
@@ -118,6 +139,10 @@ static void faults(void **state) {
     assert_int_equal(FAULT("x"), 0);
 }
 
+static void holds(void **state) {
+    (void)state;
+}
+
 static void file_faults(void **state) {
     (void)state;
 }
@@ -126,6 +151,7 @@ static void file_faults(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults),
+        cmocka_unit_test(holds),
         cmocka_unit_test(file_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

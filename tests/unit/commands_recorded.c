@@ -81,6 +81,10 @@ int mongo_session(struct mongo_end *end, struct mongo **out, struct err *e) {
     return 0;
 }
 
+void mongo_be_patient(struct mongo *m) {
+    (void)m;
+}
+
 void mongo_free(struct mongo *m) {
     free(m);
 }
