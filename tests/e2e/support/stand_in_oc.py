@@ -11,9 +11,9 @@ It is called as FOLDER/bin/oc and reads, in FOLDER:
                    "user" number of the pod's user (with "mounts"); "rights" [verbs] (null: all)
     pods.json, secrets.json   lists as the real program prints them
     forward        how port-forwards behave, a line for each start, the last for all that follow:
-                   pass | drop S | hang S | die S | refuse | silent | fail
-    (S: seconds after the start, then: the connections break and it ends; no byte passes any more;
-    it is killed)
+                   pass | drop N | hang N | die N | refuse | silent | fail
+    (with the Nth request that passes: the connections break and it ends; no byte passes any more;
+    it is killed. Counted in requests, not in seconds, so that a slow machine gets as far)
 
 and notes in FOLDER what it was asked (`asked`, a line of JSON each) and which rights that takes
 (`verbs`).
@@ -25,7 +25,6 @@ import select
 import signal
 import socket
 import sys
-import time
 
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0])))
 
@@ -126,12 +125,14 @@ def run_in(cluster, words):
 
 
 class Proxy:
-    def __init__(self, target, mode, seconds):
+    def __init__(self, target, mode, requests):
         self.target, self.mode = target, mode
-        self.end = time.monotonic() + seconds if mode in ("drop", "hang", "die") else None
+        self.left = requests if mode in ("drop", "hang", "die") else None
+        self.asking = set()  # connections from here whose request is on its way
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.other = {}
+        self.here = set()
 
     def listen(self, port):
         self.listener.bind(("127.0.0.1", port))
@@ -140,11 +141,7 @@ class Proxy:
 
     def serve(self):
         while True:
-            left = None if self.end is None else max(0, self.end - time.monotonic())
-            ready = select.select([self.listener, *self.other], [], [], left)[0]
-            if self.end is not None and time.monotonic() >= self.end:
-                self.break_down()
-            for s in ready:
+            for s in select.select([self.listener, *self.other], [], [])[0]:
                 if s is self.listener:
                     self.accept()
                 elif s in self.other:
@@ -155,7 +152,7 @@ class Proxy:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.mode == "hang":  # takes connections, answers nothing
             while True:
-                time.sleep(60)
+                signal.pause()
         fail("error: lost connection to pod")
 
     def accept(self):
@@ -174,17 +171,31 @@ class Proxy:
         sys.stdout.write(f"Handling connection for {here.getsockname()[1]}\n")
         sys.stdout.flush()
         self.other[here], self.other[there] = there, here
+        self.here.add(here)
+
+    def count(self, s):
+        """What comes from here behind an answer, or first, is another request."""
+        if s not in self.here:
+            self.asking.discard(self.other[s])
+        elif s not in self.asking and self.left is not None:
+            self.asking.add(s)
+            self.left -= 1
+            if self.left <= 0:
+                self.break_down()
 
     def carry(self, s):
         try:
             data = s.recv(1 << 16)
             if data:
                 self.other[s].sendall(data)
+                self.count(s)
                 return
         except OSError:
             pass
         other = self.other.pop(s)
         self.other.pop(other, None)
+        self.here -= {s, other}
+        self.asking -= {s, other}
         s.close()
         other.close()
 
@@ -203,7 +214,7 @@ def next_mode():
         n = len(f.read())
         f.write(".")
     words = lines[min(n, len(lines) - 1)].split()
-    return words[0], float(words[1]) if len(words) > 1 else 0.0
+    return words[0], int(words[1]) if len(words) > 1 else 0
 
 
 def forward(cluster, words):
@@ -213,10 +224,10 @@ def forward(cluster, words):
     need(cluster, "create pods/portforward")
     local, remote = words[1].split(":")
     target = cluster["ports"].get(f"{pod}:{remote}")
-    mode, seconds = next_mode()
+    mode, requests = next_mode()
     if target is None or mode == "fail":
         fail("error: error upgrading connection: unable to upgrade connection")
-    proxy = Proxy(target, mode, seconds)
+    proxy = Proxy(target, mode, requests)
     port = proxy.listen(int(local or 0))
     note("listened", f"{os.getpid()} {port} {mode}")
     if mode != "silent":
