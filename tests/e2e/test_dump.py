@@ -194,13 +194,19 @@ def test_a_source_that_is_killed_and_comes_back(make_ends, mvimig, mongod):
     source = mongod("4.2")
     ends = make_ends(source=source)
     put(ends.source.db, PLACE, [numbered(n, x=n) for n in range(12000)])
+    waits = ends.path("waits")
+    with open(waits, "w", encoding="utf-8"):
+        pass
     running = mvimig.start("dump", "-c", ends.write_config(), "--server", "-o", ends.path("b"),
-                           env={"MVIMIG_FAULT": "dump.page:sleep=1500:2"})  # of two pages
-    while not leftovers(ends.folder) and not running.ended():
+                           env={"MVIMIG_FAULT": f"dump.page:hold={waits}:2"})  # of two pages
+    while not leftovers(ends.folder):
+        assert not running.ended(), running.wait()
         time.sleep(0.02)
-    time.sleep(0.5)  # the first page
     source.kill9()
-    time.sleep(1.5)  # the second page is asked for, and nobody is there
+    os.unlink(waits)
+    while "trying again" not in running.stderr_so_far():  # a page is asked for, and nobody is there
+        assert not running.ended(), running.wait()
+        time.sleep(0.02)
     source.restart()
     running.wait().ok()
     assert held(read(ends.path("b")), ends.source.database) == at_source(ends)

@@ -114,11 +114,11 @@ def test_kill_at_a_named_moment(ends, mvimig, moment):
 def test_terminate_and_resume(ends, mvimig):
     migration = Migration(ends.fill(), mvimig)
     migration.plan().ok()
-    running = migration.start_apply("--jobs", "1", env={"MVIMIG_FAULT": "journal-after-commit:sleep=50:1+"})
-    while not os.path.exists(migration.journal_path):
+    running, held = migration.start_held("--jobs", "1")
+    while not os.path.exists(migration.journal_path) or not events(migration):
         time.sleep(0.01)
-    time.sleep(0.5)
     running.signal(15)
+    os.unlink(held)
     assert running.wait().rc == 143
     assert migration.ask("select outcome, exit_status from run") == [("TERMINATED", 143)]
     assert migration.ask("select count(*) from step where state in ('running', 'failed')") == [(0,)]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two runs on one migration: one is refused, or takes over, and the other then writes no more."""
+import os
 import pathlib
 import signal
 import sqlite3
@@ -94,13 +95,21 @@ def wake(migration, running):
     assert destination(migration) == before
 
 
-def test_second_run_is_refused(migration):
-    running = migration.start_apply(env={"MVIMIG_FAULT": SLOW})
+def held_in_the_middle(migration):
+    """A run that has done some steps and waits for the file's removal, and that file."""
+    running, file = migration.start_held()
     while not begun(migration):
+        assert not running.ended(), running.stderr_so_far()
         time.sleep(0.01)
+    return running, file
+
+
+def test_second_run_is_refused(migration):
+    running, file = held_in_the_middle(migration)
     refused = migration.apply().expect(11)
     assert "mvimig apply" in refused.stderr and f"process {running.pid}" in refused.stderr
     migration.mvimig.run("unlock", migration.work_dir).expect(11)
+    os.unlink(file)
     running.wait().ok()
     migration.assert_arrived()
     assert "nobody holds it" in migration.mvimig.run("unlock", migration.work_dir).ok().stdout
@@ -108,15 +117,14 @@ def test_second_run_is_refused(migration):
 
 def test_an_edited_plan_waits_for_the_run_of_the_one_before(migration):
     """It is neither applied meanwhile, nor kept as the plan that resume would go on with."""
-    running = migration.start_apply(env={"MVIMIG_FAULT": SLOW})
-    while not begun(migration):
-        time.sleep(0.01)
+    running, file = held_in_the_middle(migration)
     kept = pathlib.Path(migration.work_dir, "plan.yaml").read_bytes()
     plan = pathlib.Path(migration.plan_path)
     plan.write_bytes(plan.read_bytes().replace(b"onConflict: keep", b"onConflict: replace"))
     assert plan.read_bytes() != kept
     migration.apply().expect(11)
     assert pathlib.Path(migration.work_dir, "plan.yaml").read_bytes() == kept
+    os.unlink(file)
     running.wait().ok()
     assert migration.ask("select count(distinct plan_digest) from run") == [(1,)]
     migration.apply().ok()

@@ -10,9 +10,6 @@ import pytest
 
 from support.migration import Migration
 
-SLOW = {"MVIMIG_FAULT": "journal-after-commit:sleep=80:1+"}
-
-
 @pytest.fixture
 def migration(ends, mvimig):
     m = Migration(ends.fill(datasets=6, files_per_dataset=60), mvimig)
@@ -20,19 +17,24 @@ def migration(ends, mvimig):
     return m
 
 
-def start_slowly(migration):
-    running = migration.start_apply("--jobs", "2", env=SLOW)
-    while not begun(migration):
+@pytest.fixture
+def held(migration):
+    """A run in the middle: some steps are done, two are running; and the file that holds it there."""
+    running, file = migration.start_held("--jobs", "2")
+    while not middle(migration):
         assert not running.ended(), running.stderr_so_far()
         time.sleep(0.02)
-    return running
+    yield running, file
+    if not running.ended():
+        running.kill9()
 
 
-def begun(migration):
+def middle(migration):
     try:
-        return migration.ask("select count(*) from attempt where state = 'done'")[0][0] > 0
+        done, now = migration.ask("select sum(state = 'done'), sum(state = 'running') from attempt")[0]
     except sqlite3.OperationalError:
         return False
+    return (done or 0) > 0 and now == 2
 
 
 def test_nothing_was_applied_yet(migration):
@@ -45,8 +47,8 @@ def status(migration, *options):
     return migration.mvimig.run("status", migration.work_dir, *options).ok()
 
 
-def test_while_it_runs_after_a_kill_and_at_the_end(migration):
-    running = start_slowly(migration)
+def test_while_it_runs_after_a_kill_and_at_the_end(migration, held):
+    running, file = held
     told = status(migration, "--json").json()
     assert (told["state"], told["held"], told["generation"]) == ("running", True, 1)
     assert 0 <= told["percent"] < 100 and told["items"] <= told["expectedItems"]
@@ -56,6 +58,7 @@ def test_while_it_runs_after_a_kill_and_at_the_end(migration):
     assert text.startswith("t: running, ") and "  beat     " in text
     assert "running now" in text
     running.kill9()
+    os.unlink(file)
     stale = status(migration, "--json").json()
     assert (stale["state"], stale["held"]) == ("stale", False)
     assert stale["staleSince"] == migration.ask("select beat_at from owner")[0][0]
@@ -75,19 +78,27 @@ def test_while_it_runs_after_a_kill_and_at_the_end(migration):
     assert os.stat(os.path.join(migration.work_dir, "status.json")).st_mode & 0o777 == 0o600
 
 
-def test_watch_without_a_terminal_is_lines(migration):
-    running = start_slowly(migration)
-    watch = migration.mvimig.start("status", migration.work_dir, "--watch")
+def watch(migration):
+    """status --watch that has told something."""
+    running = migration.mvimig.start("status", migration.work_dir, "--watch")
+    while "\n" not in running.stdout_so_far():
+        assert not running.ended(), running.wait()
+        time.sleep(0.02)
+    return running
+
+
+def test_watch_without_a_terminal_is_lines(migration, held):
+    running, file = held
+    watching = watch(migration)
+    os.unlink(file)
     running.wait().ok()
-    lines = watch.wait().ok().stdout.splitlines()
+    lines = watching.wait().ok().stdout.splitlines()
     assert len(lines) >= 2 and all(line.startswith("t: ") for line in lines)
     assert lines[0].startswith("t: running, ") and lines[-1].startswith("t: finished, 100.0 %")
 
 
-def test_watch_ends_by_a_signal(migration):
-    running = start_slowly(migration)
-    watch = migration.mvimig.start("status", migration.work_dir, "--watch")
-    time.sleep(0.3)
-    watch.signal(signal.SIGINT)
-    watch.wait().ok()
-    running.wait().ok()
+def test_watch_ends_by_a_signal(migration, held):
+    watching = watch(migration)
+    watching.signal(signal.SIGINT)
+    watching.wait().ok()
+    assert not held[0].ended()

@@ -126,14 +126,17 @@ def test_bwlimit(migration):
 
 
 def test_lock_timeout(migration):
-    slow = {"MVIMIG_FAULT": "journal-after-commit:sleep=50:1+"}
-    running = migration.start_apply(env=slow)
+    running, file = migration.start_held()
     while not os.path.exists(migration.journal_path):
         time.sleep(0.01)
     refused = migration.apply().expect(11)
     assert "mvimig apply" in refused.stderr
-    migration.apply("--lock-timeout", "100s").ok()
+    refused = migration.apply("--lock-timeout", "1s").expect(11)
+    assert "mvimig apply" in refused.stderr
+    waiting = migration.start_apply("--lock-timeout", "600s")
+    os.unlink(file)
     running.wait().ok()
+    waiting.wait().ok()
     migration.assert_arrived()
 
 

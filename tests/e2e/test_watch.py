@@ -2,6 +2,8 @@
 """status --watch as an operator has it before him: on terminals of several sizes, to the end, at the
 death of the run, on Ctrl-C, Ctrl-Z and a change of the size. support/screen.py refuses what wraps,
 scrolls or flickers."""
+import os
+import re
 import signal
 import sqlite3
 import time
@@ -10,9 +12,7 @@ import pytest
 
 from support.migration import Migration
 from support.screen import STOPPED, Terminal
-
-SLOW = {"MVIMIG_FAULT": "journal-after-commit:sleep=100:1+"}
-
+from test_owner import frozen
 
 @pytest.fixture
 def migration(ends, mvimig):
@@ -21,17 +21,19 @@ def migration(ends, mvimig):
     return m
 
 
-def begun(migration):
+def middle(migration):
     try:
-        return migration.ask("select count(*) from attempt where state = 'done'")[0][0] > 0
+        done, now = migration.ask("select sum(state = 'done'), sum(state = 'running') from attempt")[0]
     except sqlite3.OperationalError:
         return False
+    return (done or 0) > 0 and now == 2
 
 
 @pytest.fixture
 def running(migration):
-    run = migration.start_apply("--jobs", "2", env=SLOW)
-    while not begun(migration):
+    """In the middle: some steps are done, two are running, and wait until the file is removed."""
+    run, run.held = migration.start_held("--jobs", "2")
+    while not middle(migration):
         assert not run.ended(), run.stderr_so_far()
         time.sleep(0.02)
     yield run
@@ -51,9 +53,11 @@ def restored(screen):
 @pytest.mark.parametrize("columns,rows", [(80, 24), (120, 40), (60, 10)])
 def test_to_the_end_of_the_run(migration, running, columns, rows):
     terminal = watch(migration, columns, rows)
+    terminal.until(lambda s: len(s.pictures) >= 2)
+    os.unlink(running.held)
     assert terminal.wait() == 0
     screen = terminal.screen
-    assert restored(screen) and len(screen.pictures) >= 3
+    assert restored(screen)
     first = screen.pictures[0]
     assert first.startswith("t: running, ") and " items " in first and " bytes " in first
     assert "beat " in first and "by mvimig apply" in first
@@ -123,14 +127,20 @@ def test_a_terminal_that_cannot(migration, running, term):
     assert terminal.wait() == 0
 
 
+def age(picture, what):
+    """In seconds, as the picture has it."""
+    found = re.search(rf"\b{what} +(?:(\d+) min )?([0-9.]+) s ago", picture)
+    return 60 * int(found[1] or 0) + float(found[2])
+
+
 def test_a_frozen_run_is_told(migration, running):
     """Its last record and its last sign of life grow old before one's eyes."""
     terminal = watch(migration)
     terminal.until(lambda s: s.pictures)
-    running.signal(signal.SIGSTOP)
-    seen = len(terminal.screen.pictures)
-    terminal.until(lambda s: len(s.pictures) > seen + 3)
+    frozen(migration, running)
+    before = [age(terminal.screen.pictures[0], what) for what in ("beat", "record")]
+    terminal.until(lambda s: all(age(s.pictures[-1], what) > was + 1
+                                 for what, was in zip(("beat", "record"), before)))
     running.signal(signal.SIGCONT)
-    assert any(", record 2." in p or ", record 3." in p for p in terminal.screen.pictures[seen:])
     terminal.type(b"\x03")
     assert terminal.wait() == 0

@@ -20,7 +20,7 @@ CALLS = ("write pwrite64 writev pwritev sendto sendmsg ftruncate fallocate copy_
          "fdatasync syncfs rename renameat renameat2 link linkat symlinkat unlink unlinkat mkdir "
          "mkdirat rmdir chmod fchmod fchmodat fchown fchownat utimensat fsetxattr").split()
 WHERE = re.compile(r"^(\d+) +(\w+)\(")
-TIMEOUT = 120
+TIMEOUT = 600
 
 
 def fill(ends):

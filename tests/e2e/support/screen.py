@@ -14,7 +14,7 @@ import termios
 import time
 
 TOKEN = re.compile(rb"\x1b\[(\??[0-9;]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+")
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 600
 STOPPED = "the program was stopped"  # as a shell says it
 
 
