@@ -443,6 +443,10 @@ static int take_refusal(struct sender *s, struct out_batch *b, struct take *t, s
         b->counts.sent--;
         b->counts.sent_bytes -= m->sent;
     }
+    if (m->kind != 'm' && strcmp(x.class, REFUSAL_THERE) == 0) {
+        s->counts->present++;
+        return 0;
+    }
     b->counts.problems++;
     escape_into(detail, sizeof detail, x.detail, strlen(x.detail));
     return tell_problem(s, m->path, x.class, detail, e);

@@ -241,9 +241,10 @@ struct receipt {
     uint8_t digest[HASH_SIZE];
 };
 // An item that was not put in place. Indexes count members first, then mends.
+#define REFUSAL_THERE "there" // somebody else has brought the same meanwhile: there is no problem
 struct refusal {
     uint32_t item;
-    char class[32];
+    char class[32]; // what the journal calls it, or REFUSAL_THERE
     char detail[128];
 };
 

@@ -115,6 +115,62 @@ static int rename_new(int from, const char *name, int dir, const char *leaf) {
     return errno == ENOENT ? renameat(from, name, dir, leaf) : -1;
 }
 
+static bool same_target(int from, const char *name, int dir, const char *leaf) {
+    char ours[PATH_REL_MAX + 1], theirs[PATH_REL_MAX + 1];
+    ssize_t a = readlinkat(from, name, ours, sizeof ours);
+    ssize_t b = readlinkat(dir, leaf, theirs, sizeof theirs);
+    return a >= 0 && a == b && memcmp(ours, theirs, (size_t)a) == 0;
+}
+
+// The buffer of the session is the main thread's.
+static bool has_digest(int dir, const char *leaf, const uint8_t digest[HASH_SIZE]) {
+    enum { PIECE = 128 << 10 };
+    AUTO_CLOSE int fd = openat(dir, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    AUTO_FREE uint8_t *piece = must_calloc(1, PIECE);
+    AUTO_HASH struct hash *h = hash_new();
+    uint8_t found[HASH_SIZE];
+    ssize_t got = fd < 0 ? -1 : 1;
+    while (got > 0 || (got < 0 && fd >= 0 && errno == EINTR)) {
+        got = read(fd, piece, PIECE);
+        hash_update(h, piece, got > 0 ? (size_t)got : 0);
+    }
+    hash_final(h, found);
+    return got == 0 && memcmp(found, digest, HASH_SIZE) == 0;
+}
+
+// Another migration of the same objects may have brought it meanwhile.
+static bool is_the_same(const struct item *i, int from, const char *name, int dir,
+                        const char *leaf) {
+    struct stat ours, theirs;
+    if (fstatat(from, name, &ours, AT_SYMLINK_NOFOLLOW) != 0 ||
+        fstatat(dir, leaf, &theirs, AT_SYMLINK_NOFOLLOW) != 0) {
+        return false;
+    }
+    if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino) {
+        return true; // a hard link that stands there already
+    }
+    if (ours.st_mode != theirs.st_mode || ours.st_uid != theirs.st_uid ||
+        ours.st_gid != theirs.st_gid || ours.st_size != theirs.st_size ||
+        ours.st_mtim.tv_sec != theirs.st_mtim.tv_sec ||
+        ours.st_mtim.tv_nsec != theirs.st_mtim.tv_nsec) {
+        return false;
+    }
+    return i->kind == TREE_LINK   ? same_target(from, name, dir, leaf)
+           : i->kind == TREE_FILE ? has_digest(dir, leaf, i->digest)
+                                  : false;
+}
+
+static void refuse_appeared(struct placer *p, size_t k, int from, const char *name, int dir,
+                            const char *leaf) {
+    const struct item *i = &p->batch->items[k];
+    if (is_the_same(i, from, name, dir, leaf)) {
+        place_refuse(p, k, REFUSAL_THERE, "it was brought meanwhile");
+    } else {
+        place_refuse(p, k, "appeared", "%s while it was on its way",
+                     i->replace ? "what stands there has changed" : "something appeared there");
+    }
+}
+
 static void place_staged(struct placer *p, size_t k, int dir, const char *leaf) {
     struct item *i = &p->batch->items[k];
     char name[PART_NAME_MAX];
@@ -127,11 +183,11 @@ static void place_staged(struct placer *p, size_t k, int dir, const char *leaf) 
             refuse_errno(p, k, errno);
             return;
         }
-        place_refuse(p, k, "appeared", "something appeared there while it was on its way");
+        refuse_appeared(p, k, from, name, dir, leaf);
         return;
     }
     if (!is_as_seen(dir, leaf, i)) {
-        place_refuse(p, k, "appeared", "what stands there has changed while it was on its way");
+        refuse_appeared(p, k, from, name, dir, leaf);
     } else if (i->was_type == TREE_DIR && unlinkat(dir, leaf, AT_REMOVEDIR) != 0) {
         place_refuse(p, k, "occupied", "a directory that is not empty stands in its place");
     } else if (renameat(from, name, dir, leaf) != 0) {

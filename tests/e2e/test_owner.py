@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two runs on one migration: one is refused, or takes over, and the other then writes no more."""
+import glob
 import os
 import pathlib
 import signal
@@ -147,6 +148,31 @@ def test_two_migrations_of_the_same_ends_at_once(migration, mvimig):
         m.verify().ok()
     overlap = [m.ask("select started, ended from run where id = 1")[0] for m in (migration, other)]
     assert max(o[0] for o in overlap) < min(o[1] for o in overlap), "one ended before the other began"
+
+
+def staged(migration):
+    """Files that wait in staging folders at the destination."""
+    return glob.glob(os.path.join(migration.ends.destination.data_dir, ".mvimig-staging-*", "[0-9]*", "*"))
+
+
+def test_another_migration_brings_the_same_meanwhile(migration, mvimig):
+    """Files were found absent and are staged; when they are put in place, the other has brought them."""
+    other = Migration(migration.ends, mvimig, "other")
+    other.plan().ok()
+    running, held = migration.start_held("--jobs", "4", at="files-before-rename", nth="1+")
+    while not staged(migration):
+        assert not running.ended()
+        time.sleep(0.01)
+    mvimig.run("apply", other.plan_path, "-c", other.config).ok()
+    os.unlink(held)
+    running.wait().ok()
+    migration.assert_arrived()
+    for m in (migration, other):
+        mvimig.run("audit", m.work_dir).ok()
+        assert m.ask("select class, count(*) from problem group by 1") == []
+        assert m.ask("select count(*) from conflict") == [(0,)]
+        m.verify().ok()
+    assert migration.ask("select sum(present) > 10 from step where stage = 'files'") == [(1,)]
 
 
 def test_unlock_takes_away_from_a_frozen_run(migration):
