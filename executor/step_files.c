@@ -201,9 +201,8 @@ static void on_verify_progress(void *arg, uint64_t files, uint64_t bytes) {
     step_verify_progress(arg, files, bytes);
 }
 
-static int verify_manifest(struct step_verify *v, void *arg,
-                           int (*difference)(void *arg, const char *path, const char *what,
-                                             const char *detail, struct err *e),
+// `job`: who is told, and of what.
+static int verify_manifest(struct step_verify *v, struct files_verify *job,
                            struct files_counts *counts, struct err *e) {
     char path[STEP_PRODUCT_MAX];
     step_product_path(v->run->plan, v->step, path);
@@ -212,12 +211,9 @@ static int verify_manifest(struct step_verify *v, void *arg,
         return err_sys(e, ERR_DATA, errno,
                        "its manifest %s cannot be read; rerun the step to have it written again",
                        path);
-    struct files_verify job = {.manifest_fd = fd,
-                               .checksum = v->run->checksum,
-                               .arg = arg,
-                               .difference = difference,
-                               .progress = arg == v ? on_verify_progress : NULL};
-    return files_verify(v->run->destination_files, &job, counts, e);
+    job->manifest_fd = fd;
+    job->checksum = v->run->checksum;
+    return files_verify(v->run->destination_files, job, counts, e);
 }
 
 // --- live: the source as it is now
@@ -227,25 +223,24 @@ struct live {
     struct strtab *first;  // path and what, of the first reading
     struct strtab *second; // the same, of the second
     struct strtab *since;  // paths that differ from the manifest: the destination's doing
+    struct strtab *kept;   // paths with somebody else's content, that stays
+    struct strtab *unread; // files that were there already, and whose content nobody knows
     bool again;
     struct stable {
         const char *path, *what, *detail;
-        bool kept; // somebody else's content, that stays: a difference only by the manifest
     } * stable;
     size_t n, cap;
     struct arena *arena;
 };
 
-static int live_note(struct live *l, const char *path, const char *what, const char *detail,
-                     bool kept) {
+static int live_note(struct live *l, const char *path, const char *what, const char *detail) {
     char *key = arena_printf(l->arena, "%s/%s", what, path);
     size_t len = strlen(key);
     *strtab_slot(l->again ? l->second : l->first, key, len, NULL) = 1;
     if (l->again && strtab_has(l->first, key, len)) {
         struct stable s = {.path = arena_strdup(l->arena, path),
                            .what = arena_strdup(l->arena, what),
-                           .detail = arena_strdup(l->arena, detail != NULL ? detail : ""),
-                           .kept = kept};
+                           .detail = arena_strdup(l->arena, detail != NULL ? detail : "")};
         ARENA_PUSH(l->arena, l->stable, l->n, l->cap, s);
     }
     return 0;
@@ -254,13 +249,12 @@ static int live_note(struct live *l, const char *path, const char *what, const c
 static int live_difference(void *arg, const char *path, const char *what, const char *detail,
                            struct err *e) {
     (void)e;
-    return live_note(arg, path, what, detail, false);
+    return live_note(arg, path, what, detail);
 }
 
 static int live_conflict(void *arg, const struct files_conflict *c, struct err *e) {
     (void)e;
-    return live_note(arg, c->path, "content", c->destination_digest,
-                     strcmp(c->decision, "kept") == 0);
+    return live_note(arg, c->path, "content", c->destination_digest);
 }
 
 // What cannot be read or has vanished is nothing to compare; a run tells it.
@@ -276,6 +270,11 @@ static int live_since(void *arg, const char *path, const char *what, const char 
     (void)what, (void)detail, (void)e;
     *strtab_slot(l->since, path, strlen(path), NULL) = 1;
     return 0;
+}
+
+static void live_passed(void *arg, const char *path, bool kept) {
+    struct live *l = arg;
+    *strtab_slot(kept ? l->kept : l->unread, path, strlen(path), NULL) = 1;
 }
 
 static void live_progress(void *arg, uint64_t files, uint64_t bytes) {
@@ -311,9 +310,11 @@ static int live_tell(struct live *l, struct err *e) {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < l->n; i++) {
         const struct stable *s = &l->stable[i];
-        if (strtab_has(l->since, s->path, strlen(s->path))) {
+        size_t len = strlen(s->path);
+        bool kept = strtab_has(l->kept, s->path, len);
+        if (strtab_has(l->since, s->path, len) || (!kept && strtab_has(l->unread, s->path, len))) {
             rc = on_difference(v, s->path, s->what, s->detail, e);
-        } else if (!s->kept) {
+        } else if (!kept) {
             rc = on_difference(v, s->path, "source changed", s->what, e);
             v->differ--;
             v->changed++;
@@ -324,8 +325,16 @@ static int live_tell(struct live *l, struct err *e) {
 
 static int verify_live(struct step_verify *v, struct err *e) {
     AUTO_STRTAB struct strtab *first = strtab_new(), *second = strtab_new(), *since = strtab_new();
+    AUTO_STRTAB struct strtab *kept = strtab_new(), *unread = strtab_new();
     AUTO_ARENA struct arena *arena = arena_new();
-    struct live l = {.v = v, .first = first, .second = second, .since = since, .arena = arena};
+    struct live l = {.v = v,
+                     .first = first,
+                     .second = second,
+                     .since = since,
+                     .kept = kept,
+                     .unread = unread,
+                     .arena = arena};
+    struct files_verify job = {.arg = &l, .difference = live_since, .passed = live_passed};
     struct files_counts counts = {0}, ignored = {0};
     int rc = live_look(&l, &counts, e);
     if (rc == 0 && strtab_count(first) > 0) {
@@ -334,7 +343,7 @@ static int verify_live(struct step_verify *v, struct err *e) {
         rc = live_look(&l, &ignored, e);
     }
     if (rc == 0 && l.n > 0)
-        rc = verify_manifest(v, &l, live_since, &ignored, e);
+        rc = verify_manifest(v, &job, &ignored, e);
     if (rc == 0)
         rc = live_tell(&l, e);
     v->compared += counts.files;
@@ -344,9 +353,16 @@ static int verify_live(struct step_verify *v, struct err *e) {
 
 int step_files_verify(struct step_verify *v, struct err *e) {
     struct files_counts counts = {0};
+    struct files_verify job = {
+        .arg = v, .difference = on_difference, .progress = on_verify_progress};
     if (v->live)
         return verify_live(v, e);
-    int rc = verify_manifest(v, v, on_difference, &counts, e);
+    int rc = verify_manifest(v, &job, &counts, e);
+    if (rc == 0 && counts.unread > 0)
+        run_log(v->run, RUN_LOG_WARNING, v->step->id,
+                "%llu file(s) were there when the step began and are known by size and time alone; "
+                "verify --live --checksum compares their content with the source's",
+                (unsigned long long)counts.unread);
     v->compared += counts.files;
     v->same += counts.present;
     return rc;

@@ -61,6 +61,7 @@ struct files_counts {
     uint64_t present;    // entries that were there already, equal
     uint64_t mended;     // mode, owner or time put right without sending content
     uint64_t conflicts, problems;
+    uint64_t unread; // verify by content: files without a digest, compared by size and time alone
 };
 struct files_batch {
     uint64_t number;            // 0, 1, ... of this attempt
@@ -145,6 +146,9 @@ struct files_verify {
     void *arg;
     int (*difference)(void *arg, const char *path, const char *what, const char *detail,
                       struct err *e);
+    // Entries whose content is not compared: kept: somebody else's, that stays; otherwise a file of
+    // which no digest is known, by `checksum`. May be NULL.
+    void (*passed)(void *arg, const char *path, bool kept);
     void (*progress)(void *arg, uint64_t files, uint64_t bytes);
 };
 int files_verify(struct file_end *destination, const struct files_verify *v,

@@ -161,9 +161,13 @@ static int verify_entry(struct verifier *x, const struct manifest_entry *m, stru
     } else if (m->mark != 'k') {
         rc = compare(x, m, session_entry(&x->session), e);
     }
-    bool reads = x->v->checksum && m->type == TREE_FILE && m->digest[0] != 0 && m->mark != 'k';
-    if (rc == 0 && reads && !x->differs) {
+    bool reads = x->v->checksum && m->type == TREE_FILE && m->mark != 'k' && !x->differs;
+    if (rc == 0 && reads && m->digest[0] != 0) {
         return check_content(x, m, e);
+    }
+    x->counts->unread += reads;
+    if (x->v->passed != NULL && (reads || m->mark == 'k')) {
+        x->v->passed(x->v->arg, m->path, m->mark == 'k');
     }
     x->counts->present += !x->differs;
     if (x->v->progress != NULL) {

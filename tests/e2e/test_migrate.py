@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole server, old to new: everything arrives, twice is once, and verify sees what is wrong."""
 import json
+import glob
 import os
 import re
 
@@ -277,3 +278,25 @@ def test_what_was_planned_is_what_is_handled(migration):
     off = migration.ask("SELECT name, expected_files, files, expected_documents, documents FROM step"
                         " WHERE coalesce(expected_files, 0) <> files OR coalesce(expected_documents, 0) <> documents")
     assert off == []
+
+
+def test_content_that_was_there_before(migration, mvimig):
+    """Found there by size and time, it was never read: verify says so, and how it can be compared."""
+    migration.plan().ok()
+    migration.apply().ok()
+    other = Migration(migration.ends, mvimig, "other")
+    other.plan().ok()
+    other.apply().ok()
+    assert "by size and time alone" not in other.verify().ok().stderr
+    assert "by size and time alone" not in migration.verify("--checksum").ok().stderr
+    path = next(p for p in glob.glob(os.path.join(migration.ends.destination.data_dir, "*", "datasets", "*", "*.jpg")))
+    times = os.stat(path)
+    with open(path, "r+b") as f:
+        f.seek(100)
+        byte = f.read(1)[0]
+        f.seek(100)
+        f.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    migration.verify("--checksum").expect(5)
+    assert "by size and time alone; verify --live --checksum" in other.verify("--checksum").ok().stderr
+    other.verify("--live", "--checksum").expect(5)
