@@ -30,6 +30,19 @@ def large(m, seed=1):
     return path
 
 
+def far(tmp_path, mvimig, *environment):
+    """The receiver is a process of its own."""
+    beside(mvimig, "mvimig-receive")
+    m = FilesMigration(tmp_path, mvimig, command=["env", *environment])
+    large(m)
+    return m
+
+
+def kill_sender(m, *options):
+    assert m.apply(*options, env=faults("ranges-sent:kill:7")).rc == -9
+    assert parts(m)
+
+
 def sent_bytes(m):
     """By each attempt, as its batches have it."""
     return [row[0] for row in m.ask(
@@ -59,10 +72,7 @@ def test_killed_amid_a_large_file(tmp_path, mvimig, moment, least, most):
 
 def test_the_receiver_dies_again_and_again(tmp_path, mvimig):
     """Each of its lives keeps two ranges; that is more often than is tried in vain."""
-    beside(mvimig, "mvimig-receive")
-    m = FilesMigration(tmp_path, mvimig,
-                       command=["env", "MVIMIG_FAULT=part-after-mark:kill:2"])
-    large(m)
+    m = far(tmp_path, mvimig, "MVIMIG_FAULT=part-after-mark:kill:2")
     done = m.apply(env=faults())
     done.ok()
     assert m.ask("select attempts from step") == [(5,)]
@@ -73,10 +83,8 @@ def test_the_receiver_dies_again_and_again(tmp_path, mvimig):
 
 
 def test_the_sender_is_killed(tmp_path, mvimig):
-    beside(mvimig, "mvimig-receive")
-    m = FilesMigration(tmp_path, mvimig, command=["env"])
-    large(m)
-    assert m.apply(env=faults("ranges-sent:kill:7")).rc == -9
+    m = far(tmp_path, mvimig)
+    kill_sender(m)
     m.apply(env=faults()).ok()
     # At most the two that fly, and the one that was taken in, had no receipt.
     assert sent_bytes(m)[-1] <= SIZE - 4 * RANGE + len(b"behind")
@@ -150,12 +158,9 @@ def test_another_migration_leaves_it(tmp_path, mvimig):
 @pytest.mark.parametrize("receiver", ["mvimig", "tar"])
 def test_a_step_that_is_taken_out(tmp_path, mvimig, receiver):
     """What it left is removed when all the others are done."""
-    beside(mvimig, "mvimig-receive")
-    m = FilesMigration(tmp_path, mvimig, command=["env"])
-    large(m)
+    m = far(tmp_path, mvimig)
     os.mkdir(os.path.join(m.source, "other"))
-    assert m.apply("--only", "files/user", env=faults("ranges-sent:kill:7")).rc == -9
-    assert parts(m)
+    kill_sender(m, "--only", "files/user")
     with open(m.plan, encoding="utf-8") as f:
         lines = [line for line in f if "files/user" not in line]
     with open(m.plan, "w", encoding="utf-8") as f:
@@ -166,11 +171,8 @@ def test_a_step_that_is_taken_out(tmp_path, mvimig, receiver):
 
 
 def test_by_tar_it_is_sent_whole(tmp_path, mvimig):
-    beside(mvimig, "mvimig-receive")
-    m = FilesMigration(tmp_path, mvimig, command=["env"])
-    large(m)
-    assert m.apply(env=faults("ranges-sent:kill:7")).rc == -9
-    assert parts(m)
+    m = far(tmp_path, mvimig)
+    kill_sender(m)
     m.way = ["--receiver", "tar"]
     m.apply(env=faults()).ok()
     assert sent_bytes(m)[-1] == SIZE + len(b"behind")
