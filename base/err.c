@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,14 +64,35 @@ int err_set(struct err *e, int code, const char *fmt, ...) {
     return code;
 }
 
+// What mends it wherever it happens; NULL when that depends on the thing.
+static const char *err_sys_mend(int errnum) {
+    switch (errnum) {
+    case ENOSPC:
+        return "make room there";
+    case EDQUOT:
+        return "make room there, or raise the quota";
+    case EROFS:
+        return "mount it for writing";
+    case EIO:
+        return "its disk or its mount fails: look at the system's log";
+    case EMFILE:
+    case ENFILE:
+        return "raise the limit of open files";
+    default:
+        return NULL;
+    }
+}
+
 int err_sys(struct err *e, int code, int errnum, const char *fmt, ...) {
     char text[ERR_TEXT_MAX] = "";
     char reason[128];
+    const char *mend = err_sys_mend(errnum);
     va_list ap;
     va_start(ap, fmt);
     bool cut = err_put(text, fmt, ap);
     va_end(ap);
     cut = err_add(text, ": %s", strerror_r(errnum, reason, sizeof reason)) || cut;
+    cut = (mend != NULL && err_add(text, "; %s", mend)) || cut;
     err_keep(e, text, cut);
     e->code = code;
     return code;

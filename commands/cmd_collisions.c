@@ -144,7 +144,12 @@ static int compare_files(const struct planned *a, const struct planned *b,
         return same_target(a, b, t->path, same);
     AUTO_CLOSE int one = open_source(a, t->path, e);
     AUTO_CLOSE int two = one < 0 ? -1 : open_source(b, t->path, e);
-    return two < 0 ? e->code : same_content(one, two, same, e);
+    if (two < 0)
+        return e->code;
+    char shown[300];
+    return same_content(one, two, same, e) < 0
+               ? err_wrap(e, "%s", escape_into(shown, sizeof shown, t->path, strlen(t->path)))
+               : 0;
 }
 
 static int on_file(void *arg, const struct tree_entry *t, struct err *e) {

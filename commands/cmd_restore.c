@@ -148,6 +148,9 @@ static int read_backup(struct restoring *r, struct err *e) {
     backup_load_segments(r->load, &n);
     if (rc == 0 && n == 0)
         rc = err_set(e, ERR_USAGE, "%s holds no documents to restore", r->backup);
+    if (rc == ERR_DATA)
+        return err_append(e, "; nothing was restored; if it was damaged on its way here, bring "
+                             "it again");
     return rc == 0 ? 0 : err_append(e, "; nothing was restored");
 }
 

@@ -122,7 +122,7 @@ static int check_plan(const struct buf *sent, const char **plan, size_t *len, st
     const char *text = buf_str(sent), *line = memchr(text, '\n', sent->len);
     char hex[HASH_HEX];
     if (line == NULL || line - text < HASH_HEX - 1)
-        return err_set(e, ERR_DATA, "the plan did not arrive");
+        return err_set(e, ERR_DATA, "the plan did not arrive; try again");
     *plan = line + 1;
     *len = sent->len - (size_t)(line + 1 - text);
     hex_of(*plan, *len, hex);
@@ -173,7 +173,7 @@ static int send_plan(struct command_context *c, const struct kube *k, const char
     if (strstr(buf_str(&said), kept) != NULL)
         return 0;
     if (rc == 0)
-        err_set(e, ERR_DATA, "the plan did not arrive whole");
+        err_set(e, ERR_DATA, "the plan did not arrive whole; try again");
     return err_wrap(e, "pod %s", pod);
 }
 

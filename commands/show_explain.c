@@ -32,7 +32,8 @@ static int no_such_step(const struct plan *p, const char *id, struct err *e) {
     const char *near = ytree_nearest(id, ids, p->n_steps);
     int rc = near != NULL
                  ? err_set(e, ERR_USAGE, "the plan has no step %s; did you mean %s?", id, near)
-                 : err_set(e, ERR_USAGE, "the plan has no step %s", id);
+                 : err_set(e, ERR_USAGE,
+                           "the plan has no step %s; `mvimig show PLAN --graph` lists them", id);
     free(ids);
     return rc;
 }

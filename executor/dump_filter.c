@@ -36,7 +36,9 @@ static int wanted(const struct dump *d, const uint8_t *doc, size_t len) {
 int dump_document(struct dump *d, const uint8_t *doc, size_t len, struct err *e) {
     int take = wanted(d, doc, len);
     if (take < 0) {
-        return err_set(e, ERR_DATA, "%s: the source sent a damaged document",
+        return err_set(e, ERR_DATA,
+                       "%s: the source sent a damaged document; have mongod validate the "
+                       "collection there",
                        d->s->step->collection);
     }
     if (!take) {
@@ -54,7 +56,9 @@ int dump_document(struct dump *d, const uint8_t *doc, size_t len, struct err *e)
 static int keep_id(void *arg, const uint8_t *doc, size_t len, struct err *e) {
     struct docid id;
     if (docid_find(doc, len, &id) < 0) {
-        return err_set(e, ERR_DATA, "the source sent a damaged document");
+        return err_set(e, ERR_DATA,
+                       "the source sent a damaged document; have mongod validate "
+                       "the collection there");
     }
     if (id.type == BSON_TYPE_UTF8 && plan_id_ok((const char *)id.value + 4, id.len - 5)) {
         *strtab_slot(arg, id.value + 4, id.len - 5, NULL) = 1;

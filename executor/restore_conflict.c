@@ -204,7 +204,8 @@ static int replace(struct restore *r, struct restore_doc *d, struct err *e) {
         }
     }
     char id[RESTORE_ID_MAX];
-    return err_set(e, ERR_RETRY, "%s %s: somebody changes it at the destination at this moment",
+    return err_set(e, ERR_RETRY,
+                   "%s %s: somebody changes it at the destination at this moment; stop MVI there",
                    r->collection, restore_id_text(&d->id, id));
 }
 

@@ -122,6 +122,6 @@ int restore_send(struct restore *r, struct restore_batch *b, struct err *e) {
     return s->n == 0 ? 0
                      : err_set(e, ERR_RETRY,
                                "%s: documents come and go at the destination while they are "
-                               "restored",
+                               "restored; stop MVI there",
                                r->collection);
 }

@@ -209,8 +209,9 @@ static int verify_manifest(struct step_verify *v, struct files_verify *job,
     AUTO_CLOSE int fd = path_open(v->run->workdir_fd, path, O_RDONLY, 0);
     if (fd < 0)
         return err_sys(e, ERR_DATA, errno,
-                       "its manifest %s cannot be read; rerun the step to have it written again",
-                       path);
+                       "its manifest %s cannot be read (`mvimig apply PLAN --rerun=%s` writes it "
+                       "anew)",
+                       path, v->step->id);
     job->manifest_fd = fd;
     job->checksum = v->run->checksum;
     return files_verify(v->run->destination_files, job, counts, e);

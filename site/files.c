@@ -119,8 +119,8 @@ static int finish(struct sender *s, int rc, char manifest_digest[HASH_HEX], stru
     }
     if (rc == 0 && s->failed) {
         return err_set(e, ERR_CONFLICTS,
-                       "%llu files stand at the destination with other content "
-                       "(onConflict: fail)",
+                       "%llu file(s) stand at the destination with other content "
+                       "(onConflict: fail); `mvimig conflicts` lists them",
                        (unsigned long long)s->counts->conflicts);
     }
     return rc;

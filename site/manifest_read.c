@@ -30,8 +30,11 @@ struct manifest_reader {
     char path[PATH_REL_MAX + 1], target[PATH_REL_MAX + 1], last[PATH_REL_MAX + 1];
 };
 
+#define MEND "`mvimig apply PLAN --rerun=STEP` writes it anew"
+
 static int bad_line(const struct manifest_reader *r, const char *what, struct err *e) {
-    return err_set(e, ERR_DATA, "manifest, line %llu: %s", (unsigned long long)r->line, what);
+    return err_set(e, ERR_DATA, "manifest, line %llu: %s; " MEND, (unsigned long long)r->line,
+                   what);
 }
 
 // --- lines
@@ -222,7 +225,7 @@ static int read_header(struct manifest_reader *r, struct err *e) {
     size_t len;
     int rc = next_line(r, &line, &len, e);
     if (rc < 0 || rc == 0 || strcmp(line, "mvimig-manifest 1") != 0) {
-        return rc < 0 ? rc : err_set(e, ERR_DATA, "no manifest, or of another version");
+        return rc < 0 ? rc : err_set(e, ERR_DATA, "no manifest, or of another version; " MEND);
     }
     count_in(r, line, len);
     rc = next_line(r, &line, &len, e);

@@ -74,7 +74,7 @@ int mongo_metadata(struct mongo *m, const char *collection, struct buf *json, st
     bson_init(&indexes);
     int rc = read_collection(m, collection, &out, e);
     if (rc == 0 && !out.there) {
-        rc = err_set(e, ERR_NOTFOUND, "%s is not at the source any more", collection);
+        rc = err_set(e, ERR_NOTFOUND, "%s is not at the source any more; plan again", collection);
     }
     if (rc == 0) {
         rc = mongo_indexes(m, collection, take_index, &out, e);

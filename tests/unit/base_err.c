@@ -24,6 +24,26 @@ static void set_and_wrap(void **state) {
     assert_string_equal(e.text, "plan.yaml: No such file or directory");
 }
 
+static void mends_of_the_system(void **state) {
+    (void)state;
+    static const struct {
+        int errnum;
+        const char *text;
+    } rows[] = {
+        {ENOSPC, "x: No space left on device; make room there"},
+        {EDQUOT, "x: Disk quota exceeded; make room there, or raise the quota"},
+        {EROFS, "x: Read-only file system; mount it for writing"},
+        {EIO, "x: Input/output error; its disk or its mount fails: look at the system's log"},
+        {EMFILE, "x: Too many open files; raise the limit of open files"},
+        {EACCES, "x: Permission denied"}, // whose rights, the caller knows
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct err e = {0};
+        assert_int_equal(err_sys(&e, ERR_IO, rows[i].errnum, "x"), ERR_IO);
+        assert_string_equal(e.text, rows[i].text);
+    }
+}
+
 // The text may be built from the text it replaces.
 static void arguments_may_alias(void **state) {
     (void)state;
@@ -95,6 +115,7 @@ static void codes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(set_and_wrap),
+        cmocka_unit_test(mends_of_the_system),
         cmocka_unit_test(arguments_may_alias),
         cmocka_unit_test(long_text_is_cut),
         cmocka_unit_test(codes),
