@@ -26,8 +26,8 @@ struct err {
 // Sets code and text. Returns the code, so that `return err_set(...)` is one statement.
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-// As err_set, with ": " and strerror(errnum) behind the text, and the mend where it follows from that:
-// a full disk, a quota, a mount for reading, a disk that fails, too many open files.
+// As err_set, with ": " and strerror(errnum) behind the text, and the mend where it follows from
+// that: a full disk, a quota, a mount for reading, a disk that fails, too many open files.
 int err_sys(struct err *e, int code, int errnum, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 

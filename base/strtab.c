@@ -96,6 +96,14 @@ uintptr_t strtab_get(const struct strtab *t, const void *key, size_t len, uintpt
     return s->key != NULL ? s->value : otherwise;
 }
 
+void *strtab_pointer(const struct strtab *t, const void *key, size_t len) {
+    uintptr_t value = strtab_get(t, key, len, 0);
+    void *p;
+    _Static_assert(sizeof p == sizeof value, "a slot holds a pointer");
+    memcpy(&p, &value, sizeof p);
+    return p;
+}
+
 bool strtab_has(const struct strtab *t, const void *key, size_t len) {
     return strtab_find(t, key, len, hash_mix64(key, len))->key != NULL;
 }

@@ -18,5 +18,7 @@ void strtab_cleanup(struct strtab **t);
 uintptr_t *strtab_slot(struct strtab *t, const void *key, size_t len, bool *added);
 // The value, or `otherwise` when the key is not there.
 uintptr_t strtab_get(const struct strtab *t, const void *key, size_t len, uintptr_t otherwise);
+// The value as the pointer that was put in; NULL when the key is not there.
+void *strtab_pointer(const struct strtab *t, const void *key, size_t len);
 bool strtab_has(const struct strtab *t, const void *key, size_t len);
 size_t strtab_count(const struct strtab *t);

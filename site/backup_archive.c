@@ -131,19 +131,21 @@ static int choose(struct archive_in *a, struct err *e) {
     return rc;
 }
 
-static int find_space(struct archive_in *a, const bson_t *header, struct space **out,
-                      struct err *e) {
+// NULL when there is none that this block may go on with, with e filled.
+static struct space *find_space(struct archive_in *a, const bson_t *header, struct err *e) {
     const char *database = text_of(header, "db"), *collection = text_of(header, "collection");
     for (size_t i = 0; i < a->n; i++) {
         if (strcmp(a->items[i].database, database) == 0 &&
             strcmp(a->items[i].collection, collection) == 0) {
-            *out = &a->items[i];
-            return (*out)->ended
-                       ? backup_in_damaged(a->in, "documents of a collection that had ended", e)
-                       : 0;
+            if (!a->items[i].ended) {
+                return &a->items[i];
+            }
+            backup_in_damaged(a->in, "documents of a collection that had ended", e);
+            return NULL;
         }
     }
-    return backup_in_damaged(a->in, "documents of a collection that the prelude does not name", e);
+    backup_in_damaged(a->in, "documents of a collection that the prelude does not name", e);
+    return NULL;
 }
 
 static int end_space(struct archive_in *a, struct space *s, const bson_t *header, struct err *e) {
@@ -181,17 +183,17 @@ static int read_block(struct archive_in *a, struct err *e) {
     size_t len;
     bson_t header;
     bson_iter_t it;
-    struct space *s = NULL;
     int rc = next(a, &doc, &len, e);
     if (rc != 1) {
         return rc == 0 ? backup_in_damaged(a->in, "a block without a header", e) : rc == 2 ? 0 : rc;
     }
     MUST(bson_init_static(&header, doc, len));
     bool ended = bson_iter_init_find(&it, &header, "EOF") && bson_iter_as_bool(&it);
-    rc = find_space(a, &header, &s, e);
-    if (rc == 0 && ended) {
-        rc = end_space(a, s, &header, e);
+    struct space *s = find_space(a, &header, e);
+    if (s == NULL) {
+        return e->code;
     }
+    rc = ended ? end_space(a, s, &header, e) : 0;
     rc = rc ? rc : read_body(a, s, ended, e);
     return rc ? rc : 1;
 }

@@ -88,7 +88,7 @@ static int take_object(struct backup_reading *r, struct backup_in *in, struct er
 }
 
 int backup_read_json(struct backup_reading *r, struct backup_in *in, struct err *e) {
-    uint8_t c;
+    uint8_t c = 0;
     int rc = expect(in, "[", &c, e);
     if (rc < 0) {
         return rc;

@@ -88,7 +88,7 @@ void docid_filter_in(const struct docid *ids, size_t n, bson_t *filter) {
 }
 
 static bool reads_back(const struct docid *id, const char *text) {
-    bson_t again;
+    bson_t again = BSON_INITIALIZER;
     struct err ignored = {0};
     if (docid_parse(text, &again, &ignored)) {
         return false;

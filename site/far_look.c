@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "site/far_look.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/escape.h"
 #include "site/far_shell.h"
+#include "site/words.h"
 
 #define LINE_MAX_BYTES (64u << 10)
 #define GRACE_MS 2000
@@ -14,8 +14,6 @@
 static int ask(struct far_shell *sh, const char *root, struct far_facts *out, struct err *e) {
     AUTO_BUF struct buf line = BUF_INIT(LINE_MAX_BYTES);
     char answer[FAR_ANSWER_MAX], what[8];
-    int name = 0;
-    uint64_t kib;
     buf_puts(&line, "d=");
     far_shell_quote(&line, root);
     // With -P it is one line, whose fourth field is what is free, in KiB.
@@ -30,14 +28,22 @@ static int ask(struct far_shell *sh, const char *root, struct far_facts *out, st
     if (rc != 0) {
         return rc;
     }
-    if (sscanf(answer, "%7s %ld %ld %" SCNd64 " %" SCNu64 " %63s %" SCNu64 " %n", what, &out->uid,
-               &out->gid, &out->clock_s, &kib, out->machine, &out->closed, &name) != 7) {
+    struct words w = {.at = answer};
+    words_text(&w, what, sizeof what);
+    out->uid = (long)words_number(&w, 10, UINT32_MAX);
+    out->gid = (long)words_number(&w, 10, UINT32_MAX);
+    out->clock_s = (int64_t)words_number(&w, 10, INT64_MAX);
+    uint64_t kib = words_number(&w, 10, UINT64_MAX / 1024);
+    words_text(&w, out->machine, sizeof out->machine);
+    out->closed = words_number(&w, 10, UINT64_MAX);
+    if (w.bad) {
         return err_set(e, ERR_RETRY, "%s: the shell there lacks id, date, df or uname", sh->label);
     }
     out->there = strcmp(what, "no") != 0;
     out->writable = strcmp(what, "rw") == 0;
     out->free_bytes = kib * 1024;
-    escape_into(out->first, sizeof out->first, answer + name, strlen(answer + name));
+    const char *first = words_rest(&w);
+    escape_into(out->first, sizeof out->first, first, strlen(first));
     return 0;
 }
 

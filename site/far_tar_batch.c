@@ -276,10 +276,12 @@ static int take_sums(struct far_tar *t, struct err *e) {
     snprintf(line, sizeof line, "v_sums %zu\n", files);
     int rc = far_shell_write(t->sh, line, strlen(line), e);
     while (rc == 0 && (rc = far_answer(t, answer, e)) == 0 && strcmp(answer, "summed") != 0) {
-        size_t k;
-        char hex[HASH_HEX] = "";
-        if (sscanf(answer, "s %zx %64s", &k, hex) != 2 || k >= t->batch->n_members ||
-            t->batch->items[k].kind != TREE_FILE ||
+        char hex[HASH_HEX];
+        struct words w = {.at = answer};
+        words_expect(&w, "s");
+        size_t k = words_number(&w, 16, UINT32_MAX);
+        words_text(&w, hex, sizeof hex);
+        if (!words_done(&w) || k >= t->batch->n_members || t->batch->items[k].kind != TREE_FILE ||
             hash_unhex(hex, t->batch->items[k].digest) != 0) {
             return strncmp(answer, "fail ", 5) == 0 ? err_set(e, ERR_RETRY, "%.200s", answer + 5)
                                                     : far_said(t, answer, e);

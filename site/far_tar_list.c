@@ -68,14 +68,18 @@ static bool is_left_out(const struct far_tar *t, const char *path) {
 // A line of stat: raw mode in hex, uid, gid, size, time.
 static int take_stat(struct far_tar *t, struct far_entry *x, struct err *e) {
     AUTO_BUF struct buf line = BUF_INIT(STAT_MAX);
-    unsigned mode, uid, gid;
-    unsigned long long size;
     char when[64];
     int rc = far_shell_until(t->sh, '\n', &line, e);
     if (rc < 0) {
         return rc;
     }
-    if (sscanf(buf_str(&line), "%x %u %u %llu %63s", &mode, &uid, &gid, &size, when) != 5) {
+    struct words w = {.at = buf_str(&line)};
+    uint32_t mode = (uint32_t)words_number(&w, 16, UINT32_MAX);
+    uint32_t uid = (uint32_t)words_number(&w, 10, UINT32_MAX);
+    uint32_t gid = (uint32_t)words_number(&w, 10, UINT32_MAX);
+    uint64_t size = words_number(&w, 10, INT64_MAX);
+    words_text(&w, when, sizeof when);
+    if (w.bad) {
         return odd(t, e);
     }
     *x = (struct far_entry){.type = (mode & S_IFMT) == S_IFREG   ? TREE_FILE
@@ -130,8 +134,10 @@ static int take_list(struct far_tar *t, struct links *l, struct err *e) {
         if (rc < 0 || strcmp(answer, "more") == 0) {
             return rc;
         }
-        unsigned long n = strncmp(answer, "n ", 2) == 0 ? strtoul(answer + 2, NULL, 10) : 0;
-        if (n > 0 && n <= CHUNK_MAX) {
+        struct words w = {.at = answer};
+        words_expect(&w, "n");
+        uint64_t n = words_number(&w, 10, CHUNK_MAX);
+        if (n > 0) {
             rc = take_entries(t, n, e);
         } else if (strcmp(answer, "l") == 0) {
             rc = take_link(t, l, e);
@@ -202,7 +208,7 @@ static void complete(struct far_tar *t, const struct links *l) {
     for (size_t i = 0; i < t->n_entries; i++) {
         struct far_entry *x = &t->entries[i];
         if (x->type == TREE_LINK) {
-            x->target = (const char *)strtab_get(l->targets, x->path, strlen(x->path), 0);
+            x->target = strtab_pointer(l->targets, x->path, strlen(x->path));
         }
         bool closed = strtab_get(l->closed, x->path, strlen(x->path), 0) != 0;
         if (closed || (x->type == TREE_LINK && x->target == NULL)) {
@@ -259,14 +265,17 @@ int far_list_turn(struct far_tar *t, struct err *e) {
 // --- digests
 
 static int take_digest(struct far_tar *t, struct buf *out, struct err *e) {
-    char answer[FAR_ANSWER_MAX], hex[HASH_HEX] = "";
+    char answer[FAR_ANSWER_MAX], hex[HASH_HEX];
     uint8_t digest[HASH_SIZE] = {0};
-    unsigned long long size = 0;
     int rc = far_answer(t, answer, e);
     if (rc < 0) {
         return rc;
     }
-    bool known = sscanf(answer, "h %llu %64s", &size, hex) == 2 && hash_unhex(hex, digest) == 0;
+    struct words w = {.at = answer};
+    words_expect(&w, "h");
+    uint64_t size = words_number(&w, 10, INT64_MAX);
+    words_text(&w, hex, sizeof hex);
+    bool known = words_done(&w) && hash_unhex(hex, digest) == 0;
     if (!known && strcmp(answer, "h -") != 0) {
         return far_said(t, answer, e);
     }

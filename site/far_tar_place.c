@@ -11,15 +11,17 @@
 static int take_refusal(struct far_tar *t, const char *answer, struct err *e) {
     struct refusal x = {0};
     struct batch *b = t->batch;
-    size_t k;
-    int at = 0;
-    if (b == NULL || sscanf(answer, "r %zx %31s %n", &k, x.class, &at) != 2 || k >= b->n) {
+    struct words w = {.at = answer};
+    words_expect(&w, "r");
+    size_t k = words_number(&w, 16, UINT32_MAX);
+    words_text(&w, x.class, sizeof x.class);
+    if (b == NULL || w.bad || k >= b->n) {
         return far_said(t, answer, e);
     }
     if (b->items[k].refused) {
         return 0;
     }
-    snprintf(x.detail, sizeof x.detail, "%s", answer + at);
+    snprintf(x.detail, sizeof x.detail, "%s", words_rest(&w));
     b->items[k].refused = true;
     put_u32(&b->refusals, (uint32_t)k);
     put_text(&b->refusals, x.class);

@@ -7,6 +7,7 @@
 
 #include "site/far_tar.h"
 #include "site/receive_private.h"
+#include "site/words.h"
 
 #define FAR_BLOCK (64u << 10) // content goes out in multiples of it
 #define FAR_PIECE (1u << 20)
@@ -22,15 +23,15 @@ struct far_entry { // of the destination's list
 
 struct far_tar {
     pthread_t thread;
-    int fd; // the receiver's end
     struct far_shell *sh;
     char *root;
-    struct wire wire;
-    uint8_t nonce[PROTOCOL_NONCE], token[PROTOCOL_TOKEN];
-    bool welcomed, writes;
-    struct keeps keeps;
-    bool fractions; // stat tells them there
     struct arena *arena;
+    struct wire wire;
+    struct keeps keeps;
+    uint8_t nonce[PROTOCOL_NONCE], token[PROTOCOL_TOKEN];
+    int fd; // the receiver's end
+    bool welcomed, writes;
+    bool fractions; // stat tells them there
     // SELECT and NAMES
     bool selected, all, parents_there;
     char under[PATH_REL_MAX + 1];
@@ -42,10 +43,10 @@ struct far_tar {
     size_t n_names, cap_names;
     struct strtab *except;
     // The list
-    bool listing, listed;
     struct far_entry *entries;
     size_t n_entries, cap_entries, at;
     uint32_t credit;
+    bool listing, listed;
     // The batch
     struct batch *batch;
     uint64_t next_number, left; // bytes of the member that is coming in

@@ -169,7 +169,7 @@ static int send_receiver(struct exec_end *x, struct far_shell *sh, const char *m
                          struct err *e) {
     static const char *const folders[] = {"\"${TMPDIR:-/tmp}\"", "/tmp", "/var/tmp", "/dev/shm"};
     AUTO_FREE char *data = NULL;
-    size_t len;
+    size_t len = 0;
     uint64_t id;
     int rc = read_program(x, machine, &data, &len, e);
     bool works = false;

@@ -224,7 +224,7 @@ static int put_parents(struct buf *b, int root, const char *under, struct err *e
     AUTO_BUF struct buf each = BUF_INIT(PROTOCOL_FRAME_MAX);
     char path[PATH_REL_MAX + 1];
     for (const char *end = under; root >= 0 && strcmp(under, ".") != 0 && *end != 0;) {
-        struct stat st;
+        struct stat st = {0};
         end = strchrnul(end + (*end == '/'), '/');
         memcpy(path, under, (size_t)(end - under));
         path[end - under] = 0;

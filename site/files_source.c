@@ -195,7 +195,7 @@ const struct first_link *source_first(struct sender *s, const struct item *i) {
     if (i->t.nlink < 2 || s->links == NULL || (s->session.keeps.flags & KEEP_LINKS) == 0) {
         return NULL;
     }
-    return (const struct first_link *)strtab_get(s->links, &key, sizeof key, 0);
+    return strtab_pointer(s->links, &key, sizeof key);
 }
 
 void source_remember(struct sender *s, const struct item *i) {

@@ -58,6 +58,8 @@ static int fill(struct manifest_reader *r, struct err *e) {
 // The next line, zero-terminated, in *line; its length with the newline in *len. 0 at the end.
 static int next_line(struct manifest_reader *r, char **line, size_t *len, struct err *e) {
     char *end;
+    *line = r->data + r->at;
+    *len = 0;
     while ((end = memchr(r->data + r->at, '\n', r->len - r->at)) == NULL) {
         if (r->ended) {
             return r->at == r->len ? 0 : bad_line(r, "cut off", e);
@@ -98,8 +100,9 @@ static size_t unescape_one(const char *s, char out[4], size_t *n) {
         out[0] = *s == 'n' ? '\n' : *s == 't' ? '\t' : '\\';
         return 1;
     }
-    if (*s == 'x' && hex_value(s[1]) >= 0 && hex_value(s[2]) >= 0) {
-        out[0] = (char)(hex_value(s[1]) << 4 | hex_value(s[2]));
+    int high = *s == 'x' ? hex_value(s[1]) : -1, low = high >= 0 ? hex_value(s[2]) : -1;
+    if (low >= 0) {
+        out[0] = (char)(high << 4 | low);
         return out[0] == 0 ? 0 : 3;
     }
     uint32_t c = 0;

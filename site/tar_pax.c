@@ -158,8 +158,8 @@ static bool read_xattr(struct tar_pax *p, const struct record *r) {
         p->cap_xattrs = 2 * p->cap_xattrs + 8;
         p->xattrs = must_realloc(p->xattrs, p->cap_xattrs, sizeof *p->xattrs);
     }
-    p->xattrs[p->n_xattrs++] = (struct tar_xattr){
-        .name = (const char *)from, .value = (const uint8_t *)r->value, .len = r->value_len};
+    p->xattrs[p->n_xattrs++] =
+        (struct tar_xattr){.value = (const uint8_t *)r->value, .len = r->value_len};
     const char *name = (const char *)p->names.data + from;
     return strncmp(name, "user.", 5) == 0 && name[5] != 0 && strlen(name) <= 255;
 }
@@ -213,8 +213,10 @@ int tar_pax_read(struct tar_pax *p, struct err *e) {
                            escape_into(shown, sizeof shown, r.key, r.key_len));
         }
     }
-    for (size_t i = 0; i < p->n_xattrs; i++) { // the names may have moved while they were added
-        p->xattrs[i].name = (const char *)p->names.data + (uintptr_t)p->xattrs[i].name;
+    const char *name = (const char *)p->names.data; // they may have moved while they were added
+    for (size_t i = 0; i < p->n_xattrs; i++) {
+        p->xattrs[i].name = name;
+        name += strlen(name) + 1;
     }
     return 0;
 }
