@@ -4,6 +4,8 @@ below the exit status of the command that said it."""
 import re
 import sys
 
+# How far it is, the head of the journal, and what --log-level debug adds: no messages to judge.
+STATE = re.compile(r"(debug: |mvimig: (journal seq=|\w+ \d+ %|compare files: ))")
 WHEN = re.compile(r"^\d{4}-\d\d-\d\dT[0-9:.]+Z ")
 SAME = [(re.compile(p), w) for p, w in (
     (r"/[^\s:;,)\"']*/", "DIR/"),
@@ -26,7 +28,7 @@ def main(path):
             status, command, text = line.rstrip("\n").split("\t", 2)
             text = WHEN.sub("", text)
             key = (status, shape(text))
-            if text.strip() and key not in seen:
+            if text.strip() and key not in seen and not STATE.match(text):
                 seen.add(key)
                 rows.append((int(status), command, text))
     rows.sort(key=lambda row: row[:2])

@@ -129,11 +129,13 @@ class Program:
 
     @staticmethod
     def _note_messages(result):
-        """For script/messages: what a user was told on the way to an exit status."""
+        """For script/messages: what a user was told on the way to an exit status, and what check
+        finds, which is its result."""
         path = os.environ.get("MVIMIG_MESSAGES")
-        if path and result.stderr and result.arguments:
+        if path and result.arguments:
+            found = [line for line in result.stdout.splitlines() if line.startswith(("bad ", "note "))]
             with open(path, "a", encoding="utf-8") as f:
-                for line in result.stderr.splitlines():
+                for line in result.stderr.splitlines() + found:
                     f.write(f"{result.rc}\t{result.arguments[0]}\t{line}\n")
 
     def assert_no_secret_below(self, *folders):
