@@ -187,14 +187,17 @@ static int take_journal(struct execution *x, bool create, const struct journal_o
 // A lock that is held elsewhere, by a run that shows no sign of life, is passed by.
 static int take_lock(struct execution *x, struct err *e) {
     int64_t timeout_ms = x->c->options->lock_timeout * 1000;
-    bool silent = false;
+    bool silent = false, held;
+    char holder[LOCK_HOLDER_TEXT] = "";
     struct err ignored = {0};
     int rc = lock_take(x->workdir_fd, x->c->name, timeout_ms, &x->lock, e);
     if (rc != ERR_LOCKED ||
         owner_watch(x->workdir_fd, log_wait, x->c->out, &silent, &ignored) != 0 || !silent)
         return rc;
-    out_log(x->c->out, OUT_WARNING, NULL, "%s; it gives no sign of life and is taken over",
-            e->text);
+    lock_holder(x->workdir_fd, &held, holder, &ignored);
+    out_log(x->c->out, OUT_WARNING, NULL,
+            "another run holds the lock and gives no sign of life: %s; this run takes it over",
+            holder);
     rc = lock_break(x->workdir_fd, e);
     return rc == 0 ? lock_take(x->workdir_fd, x->c->name, 0, &x->lock, e) : rc;
 }

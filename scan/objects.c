@@ -90,12 +90,12 @@ struct gathering {
 };
 
 static const char *shared_text(struct scan_state *s, const char *text, size_t len) {
-    bool added;
-    uintptr_t *slot = strtab_slot(s->texts, text, len, &added);
-    if (added) {
-        *slot = (uintptr_t)arena_strndup(s->arena, text, len);
+    const char *kept = strtab_pointer(s->texts, text, len);
+    if (kept == NULL) {
+        kept = arena_strndup(s->arena, text, len);
+        *strtab_slot(s->texts, text, len, &(bool){0}) = (uintptr_t)kept;
     }
-    return (const char *)*slot;
+    return kept;
 }
 
 static void object_owner(struct scan_state *s, struct inv_object *o, const struct doc_element *el) {

@@ -22,8 +22,10 @@ int config_read(const char *path, struct config **out, struct err *e) {
     size_t len = 0;
     int rc = file_read(AT_FDCWD, path, CONFIG_MAX, &text, &len, e);
     if (rc != 0) {
-        e->code = ERR_USAGE;
-        return err_append(e, "; the network configuration names the two ends (-c FILE)");
+        bool large = rc == ERR_LIMIT;
+        err_append(e, large ? "; is it the network configuration?"
+                            : "; the network configuration names the two ends (-c FILE)");
+        return e->code = ERR_USAGE;
     }
     rc = config_parse(path, text, len, out, e);
     explicit_bzero(text, len);
