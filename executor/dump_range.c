@@ -34,21 +34,22 @@ static int one_document(void *arg, const uint8_t *doc, size_t len, struct err *e
     return again ? 0 : dump_document(p->d, doc, len, e);
 }
 
-static int read_page(struct page *p, struct mongo_query *q, struct err *e) {
+static int read_page(struct page *p, const struct mongo_query *range, struct err *e) {
     // The page writes p->last while the query reads its own copy of it.
     AUTO_BUF struct buf from = BUF_INIT(DOC_MAX);
+    struct mongo_query q = *range;
     bson_t min;
     if (p->last.len) {
         buf_put(&from, p->last.data, p->last.len);
         MUST(bson_init_static(&min, from.data, from.len));
-        q->min = &min;
+        q.min = &min;
     }
     p->seen = 0;
     int fault = FAULT("dump.page");
     if (fault) {
-        return err_sys(e, ERR_RETRY, fault, "%s: fault", q->collection);
+        return err_sys(e, ERR_RETRY, fault, "%s: fault", q.collection);
     }
-    return mongo_find(p->d->source, q, one_document, p, e);
+    return mongo_find(p->d->source, &q, one_document, p, e);
 }
 
 // An index scan with min and without max ends just before MaxKey (seen on 4.2 and 6.0), so the one
@@ -75,7 +76,7 @@ static int read_max_key(struct page *p, const struct mongo_query *range, struct 
     return rc;
 }
 
-static int read_pages(struct dump *d, struct mongo_query *q, struct err *e) {
+static int read_pages(struct dump *d, const struct mongo_query *q, struct err *e) {
     struct page p = {.d = d, .last = BUF_INIT(DOC_MAX)};
     int rc;
     do {

@@ -55,7 +55,7 @@ static void *worker(void *arg) {
     pthread_mutex_lock(&p->lock);
     while (p->next < plan->n_steps && p->failure.code == 0) {
         const struct plan_step *s = &plan->steps[p->next++];
-        struct preview one;
+        struct preview one = {0};
         struct err e = {0};
         if (!plan_is_file_step(s)) {
             continue;
