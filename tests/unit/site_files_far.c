@@ -234,6 +234,79 @@ static void test_cut_streams(void **state) {
     }
 }
 
+static void shell(struct place *p, const char *script, const char *what) {
+    struct err e = {0};
+    AUTO_FREE char *there = must_sprintf("cd '%s'; %s", p->dir, script);
+    const struct child_options c = {.argv = (const char *const[]){"sh", "-ec", there, NULL}};
+    if (child_run(&c, "", 0, 1000, 60000, NULL, &e) != 0) {
+        fail_msg("%s: %s: %s", what, script, e.text);
+    }
+}
+
+// What changes at the destination while a batch is on its way: its tar does it when it has
+// unpacked, before anything is put in place. Nothing of somebody else's is written over, and each
+// is told.
+static void test_changes_meanwhile(void **state) {
+    struct place *p = *state;
+    static const struct {
+        const char *before, *meanwhile, *told, *after; // scripts, in the folder of the three
+    } rows[] = {
+        {"echo ours >source/new", "echo theirs >destination/new", "problem new appeared|",
+         "grep theirs destination/new"},
+        {"echo ours >source/new", "ln -s ../outside/x destination/new", "problem new appeared|",
+         "[ -L destination/new ]; [ ! -e outside/x ]"},
+        {"echo ours >source/old; echo old >destination/old", "echo theirs >>destination/old",
+         "problem old appeared|", "grep theirs destination/old"},
+        {"echo ours >source/old; echo old >destination/old",
+         "rm destination/old; ln -s ../outside/x destination/old", "problem old appeared|",
+         "[ -L destination/old ]; [ ! -e outside/x ]"},
+        {"echo ours >source/x; mkdir destination/x", "echo theirs >destination/x/y",
+         "problem x occupied|", "grep theirs destination/x/y"},
+        {"mkdir source/x; echo ours >source/x/y; echo old >destination/x",
+         "echo theirs >>destination/x", "problem x appeared|", "grep theirs destination/x"},
+        {"mkdir source/d destination/d; echo ours >source/d/x",
+         "rmdir destination/d; ln -s ../outside destination/d", "problem d/x symlink|",
+         "[ -L destination/d ]; [ ! -e outside/x ]"},
+        {"mkdir source/d destination/d; echo ours >source/d/x", "rmdir destination/d",
+         "problem d/x refused|", "[ ! -e destination/d/x ]"},
+        {"echo ours >source/a; ln source/a source/b", "echo theirs >destination/a",
+         "problem a appeared|", "grep theirs destination/a; [ ! -e destination/b ]"},
+        {"echo ours >source/a; ln source/a source/b", "echo theirs >destination/a",
+         "problem b refused|", "grep theirs destination/a; [ ! -e destination/b ]"},
+        {"echo ours >source/new; cp -p source/new source/m; cp -p source/m destination/m; "
+         "chmod 600 source/m; chmod 644 destination/m",
+         "rm destination/m; ln -s ../outside destination/m", "problem m appeared|",
+         "[ -L destination/m ]; [ $(stat -c %a outside) = 755 ]"},
+    };
+    char path[200];
+    snprintf(path, sizeof path, "%s/destination", p->dir);
+    AUTO_FREE char *env = must_sprintf("PATH=%s/bin:/usr/bin:/bin", p->dir);
+    const struct file_end_exec o = {.label = "destination",
+                                    .prefix = (const char *const[]){"env", env, NULL},
+                                    .root = path,
+                                    .receiver = RECEIVER_TAR,
+                                    .timeout_ms = TIMEOUT_MS};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct err e = {0};
+        shell(p, "find source destination outside -mindepth 1 -delete; mkdir -p bin", "before");
+        shell(p, rows[i].before, "before");
+        AUTO_FREE char *tar =
+            must_sprintf("#!/bin/sh\n/usr/bin/env PATH=/usr/bin:/bin tar \"$@\" || "
+                         "exit\n[ \"${PWD##*/}\" = trial ] && exit\ncd '%s'\n%s\n",
+                         p->dir, rows[i].meanwhile);
+        put_text_file(p->root, "bin/tar", tar);
+        assert_int_equal(fchmodat(p->root, "bin/tar", 0755, 0), 0);
+        file_end_free(STEAL(p->end));
+        assert_int_equal(file_end_exec_open(&o, &p->end, &e), 0);
+        send_all(p);
+        if (strstr(buf_str(&p->told), rows[i].told) == NULL) {
+            fail_msg("%s; %s: told \"%s\"", rows[i].before, rows[i].meanwhile, buf_str(&p->told));
+        }
+        shell(p, rows[i].after, rows[i].meanwhile);
+        assert_int_equal(count_own(p), 0);
+    }
+}
+
 static void test_what_is_missing_is_told(void **state) {
     struct place *p = *state;
     struct err e = {0};
@@ -296,6 +369,7 @@ int main(void) {
         PLACED(test_deleting),
         PLACED(test_conflicts_and_links_in_the_way),
         PLACED(test_cut_streams),
+        PLACED(test_changes_meanwhile),
         PLACED(test_what_is_missing_is_told),
         PLACED(test_auto_falls_back),
     };
