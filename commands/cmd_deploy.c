@@ -35,7 +35,10 @@ static void fill_words(struct command_context *c, struct deployment *d, bool pla
     say(c, d, "-c");
     say(c, d, DEPLOYMENT_NETWORK "/" CONFIG_PARTS_MAIN);
     say(c, d, arena_printf(c->arena, "--name=%s", d->name));
-    options_words(c->options, C_DEPLOY | C_RUN, c->arena, &d->words, &d->n_words, &d->cap_words);
+    size_t n;
+    const char **given = options_words(c->options, C_DEPLOY | C_RUN, c->arena, &n);
+    for (size_t i = 0; i < n; i++)
+        say(c, d, given[i]);
     if (plan_only)
         say(c, d, "--plan-only");
     if (d->job && c->options->then == NULL)

@@ -214,8 +214,10 @@ static const char *word_of(const struct option_row *row, const void *field, stru
     return NULL;
 }
 
-void options_words(const struct options *o, unsigned commands, struct arena *a, const char ***words,
-                   size_t *n, size_t *cap) {
+const char **options_words(const struct options *o, unsigned commands, struct arena *a, size_t *n) {
+    const char **words = NULL;
+    size_t cap = 0;
+    *n = 0;
     for (size_t i = 0; i < N_ROWS; i++) {
         const void *field = (const char *)o + rows[i].offset;
         if ((rows[i].commands & commands) != commands ||
@@ -224,13 +226,14 @@ void options_words(const struct options *o, unsigned commands, struct arena *a, 
             continue;
         const char *word = word_of(&rows[i], field, a);
         if (word != NULL)
-            ARENA_PUSH(a, *words, *n, *cap, word);
+            ARENA_PUSH(a, words, *n, cap, word);
         const struct scope_list *list = rows[i].kind == LIST ? field : NULL;
         for (size_t k = 0; list != NULL && k < list->n; k++) {
             const char *item = arena_printf(a, "--%s=%s", rows[i].name, list->items[k]);
-            ARENA_PUSH(a, *words, *n, *cap, item);
+            ARENA_PUSH(a, words, *n, cap, item);
         }
     }
+    return words;
 }
 
 void options_help(unsigned command, struct buf *out) {

@@ -49,8 +49,7 @@ int options_parse(int argc, char *const *argv, unsigned command, struct arena *a
 
 // The options that were given and that all of `commands` know, as words again: for a call of
 // another command, elsewhere. --config is left out: what is a file here is none there.
-void options_words(const struct options *o, unsigned commands, struct arena *a, const char ***words,
-                   size_t *n, size_t *cap);
+const char **options_words(const struct options *o, unsigned commands, struct arena *a, size_t *n);
 
 // The options of a command, a line or two each, for its help.
 void options_help(unsigned command, struct buf *out);

@@ -291,12 +291,13 @@ static int outcome_code(struct walk *w, struct err *e) {
 
 static void run_workers(struct walk *w, void (*tick)(void *arg), void *arg) {
     pthread_t threads[64];
+    const int n = w->workers_max;
     pthread_mutex_init(&w->lock, NULL);
     clock_cond_init(&w->change);
-    for (int i = 0; i < w->workers_max; i++)
+    for (int i = 0; i < n; i++)
         MUST(pthread_create(&threads[i], NULL, worker, w) == 0);
     tick_until_done(w, tick, arg);
-    for (int i = 0; i < w->workers_max; i++)
+    for (int i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
     pthread_cond_destroy(&w->change);
     pthread_mutex_destroy(&w->lock);
