@@ -62,23 +62,22 @@ static void tell_drift(struct step_run *s) {
     }
 }
 
+#define AGAIN "give the backup to `mvimig restore` again, under this name"
+
 // The file that `mvimig restore` has made of a backup: nothing is read at the source.
 static int take_backup(struct step_run *s, const char *path, struct err *e) {
     AUTO_SEGMENT_READER struct segment_reader *in = NULL;
     int rc = segment_open(s->run->workdir_fd, path, &in, e);
     if (rc == ERR_NOTFOUND) {
-        return err_set(e, ERR_FAILED,
-                       "%s is gone, which was made of a backup; give that to `mvimig restore` "
-                       "again, under this name",
-                       path);
+        return err_set(e, ERR_FAILED, "%s is gone, which was made of a backup; " AGAIN, path);
     }
     rc = rc ? rc : segment_check(in, NULL, e);
     if (rc) {
-        return err_append(e, "; give the backup to `mvimig restore` again");
+        return err_append(e, "; " AGAIN);
     }
     const struct segment_sum *sum = segment_reader_sum(in);
     if (strcmp(sum->digest, s->step->backup) != 0) {
-        return err_set(e, ERR_DATA, "%s is not what the plan names (SHA-256)", path);
+        return err_set(e, ERR_DATA, "%s is not what the plan names (SHA-256); " AGAIN, path);
     }
     s->result.documents = sum->documents;
     s->result.bytes = sum->bytes;

@@ -126,8 +126,8 @@ static long read_plain(void *arg, void *out, size_t len, struct err *e) {
 
 static int gzip_failed(const struct backup_file *f, struct err *e) {
     const char *why = archive_error_string(f->gzip);
-    return err_set(e, ERR_DATA, "%s: the gzip stream is damaged or cut short: %s", f->name,
-                   why ? why : "unknown");
+    return err_set(e, ERR_DATA, "%s: the gzip stream is damaged or cut short%s%s", f->name,
+                   why ? ": " : "", why ? why : "");
 }
 
 // The library does not look at what stands at the end.

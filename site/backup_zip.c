@@ -22,8 +22,8 @@ struct zip {
 
 static int zip_failed(const struct zip *z, struct err *e) {
     const char *why = archive_error_string(z->a);
-    return err_set(e, ERR_DATA, "%s: the zip is damaged or cut short: %s", z->r->path,
-                   why ? why : "unknown");
+    return err_set(e, ERR_DATA, "%s: the zip is damaged or cut short%s%s", z->r->path,
+                   why ? ": " : "", why ? why : "");
 }
 
 // Anything but OK is a failure: the library calls a wrong CRC a warning.

@@ -416,7 +416,7 @@ def test_dump_files_that_were_exchanged(full):
              for c in ("DataSetTags", "DataSetCategories")]
     for a, b in ((paths[0], "x"), (paths[1], paths[0]), ("x", paths[1])):
         os.rename(full.ends.path(a), full.ends.path(b))
-    assert "not what the plan names" in full.resume().expect(3).stderr
+    assert "not what the plan names (SHA-256); give the backup" in full.resume().expect(3).stderr
     assert "DataSetTags" not in full.there() and "DataSetCategories" not in full.there()
     full.restore(backup).ok()
     full.assert_arrived()
