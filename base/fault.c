@@ -3,9 +3,12 @@
 
 #ifdef MVIMIG_FAULTS
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -115,6 +118,18 @@ static void fault_sleep(long ms) {
     }
 }
 
+static void fault_hold(const char *path) {
+    char met[PATH_MAX];
+    MUST((size_t)snprintf(met, sizeof met, "%s.met", path) < sizeof met);
+    if (access(path, F_OK) == 0) {
+        int fd = open(met, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        MUST(fd >= 0 && close(fd) == 0);
+    }
+    while (access(path, F_OK) == 0) {
+        fault_sleep(10);
+    }
+}
+
 static int fault_fire(const struct fault *f) {
     if (f->action == FAULT_KILL) {
         kill(getpid(), SIGKILL);
@@ -123,8 +138,8 @@ static int fault_fire(const struct fault *f) {
     if (f->action == FAULT_SLEEP) {
         fault_sleep(f->sleep_ms);
     }
-    while (f->action == FAULT_HOLD && access(f->path, F_OK) == 0) {
-        fault_sleep(10);
+    if (f->action == FAULT_HOLD) {
+        fault_hold(f->path);
     }
     return f->error;
 }
