@@ -4,26 +4,6 @@
 #include "executor/restore.h"
 #include "site/bson_frame.h"
 
-// Appends the document as a server stores it: _id first, the rest in order.
-static void id_first(const uint8_t *doc, size_t len, struct buf *out) {
-    struct doc_element id, el;
-    struct doc_iter it;
-    if (doc_find(doc, len, "_id", &id) != 1 || id.start == doc + 4) {
-        buf_put(out, doc, len);
-        return;
-    }
-    size_t id_len = (size_t)(id.value + id.value_len - id.start);
-    buf_put(out, doc, 4);
-    buf_put(out, id.start, id_len);
-    doc_iter_init(&it, doc, len);
-    while (doc_next(&it, &el) > 0) {
-        if (el.start != id.start) {
-            buf_put(out, el.start, (size_t)(el.value + el.value_len - el.start));
-        }
-    }
-    buf_put(out, "", 1);
-}
-
 static bool equal(const uint8_t *doc, size_t len, const uint8_t *there, size_t there_len) {
     if (len != there_len) {
         return false;
@@ -32,8 +12,7 @@ static bool equal(const uint8_t *doc, size_t len, const uint8_t *there, size_t t
         return true;
     }
     AUTO_BUF struct buf moved = BUF_INIT(2u * DOC_MAX);
-    id_first(doc, len, &moved);
-    return memcmp(moved.data, there, len) == 0;
+    return docid_front(doc, len, &moved) && memcmp(moved.data, there, len) == 0;
 }
 
 // True when the two differ in nothing but Timestamps that are zero in ours.
@@ -45,8 +24,7 @@ static bool equal_but_time(const uint8_t *doc, size_t len, const uint8_t *there,
         return false;
     }
     AUTO_BUF struct buf moved = BUF_INIT(2u * DOC_MAX);
-    id_first(doc, len, &moved);
-    doc_iter_init(&a, moved.data, moved.len);
+    doc_iter_init(&a, docid_front(doc, len, &moved) ? moved.data : doc, len);
     doc_iter_init(&b, there, there_len);
     while (doc_next(&a, &x) > 0) {
         if (doc_next(&b, &y) <= 0 || x.type != y.type || strcmp(x.name, y.name) != 0 ||
@@ -77,14 +55,8 @@ enum restore_verdict restore_compare(const struct restore_doc *d, const uint8_t 
 }
 
 void restore_digest_with(struct hash *h, const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]) {
-    struct doc_element id;
-    if (doc_find(doc, len, "_id", &id) != 1 || id.start == doc + 4) {
-        hash_update(h, doc, len);
-    } else {
-        AUTO_BUF struct buf moved = BUF_INIT(2u * DOC_MAX);
-        id_first(doc, len, &moved);
-        hash_update(h, moved.data, moved.len);
-    }
+    AUTO_BUF struct buf moved = BUF_INIT(2u * DOC_MAX);
+    hash_update(h, docid_front(doc, len, &moved) ? moved.data : doc, len);
     hash_final(h, out);
 }
 

@@ -54,32 +54,14 @@ void scan_compare_free(struct scan_compare **c) {
     *c = NULL;
 }
 
-// The document with its _id in front, where a server puts it; `doc` itself when it stands there.
-static struct scan_doc id_in_front(const uint8_t *doc, size_t len, struct buf *scratch) {
-    struct doc_iter it;
-    struct doc_element el, id;
-    doc_iter_init(&it, doc, len);
-    if (doc_next(&it, &el) != 1 || strcmp(el.name, "_id") == 0 ||
-        doc_find(doc, len, "_id", &id) != 1) {
-        return (struct scan_doc){.data = doc, .len = len};
-    }
-    size_t id_len = (size_t)(id.value + id.value_len - id.start);
-    size_t before = (size_t)(id.start - (doc + 4));
-    buf_clear(scratch);
-    buf_put(scratch, doc, 4);
-    buf_put(scratch, id.start, id_len);
-    buf_put(scratch, doc + 4, before);
-    buf_put(scratch, id.start + id_len, len - 4 - before - id_len);
-    return (struct scan_doc){.data = scratch->data, .len = len};
-}
-
 static bool equal(struct scan_compare *c, const uint8_t *ours, size_t len, const uint8_t *theirs,
                   size_t their_len) {
     if (len != their_len) {
         return false;
     }
+    buf_clear(&c->scratch);
     return memcmp(ours, theirs, len) == 0 ||
-           memcmp(id_in_front(ours, len, &c->scratch).data, theirs, len) == 0;
+           (docid_front(ours, len, &c->scratch) && memcmp(c->scratch.data, theirs, len) == 0);
 }
 
 static int compare_each(void *arg, const uint8_t *doc, size_t len, struct err *e) {

@@ -47,6 +47,19 @@ static void close_document(struct buf *out, size_t from) {
     put_le32(out->data + from, out->len - from);
 }
 
+bool docid_front(const uint8_t *doc, size_t len, struct buf *out) {
+    struct doc_element id;
+    if (doc_find(doc, len, "_id", &id) != 1 || id.start == doc + 4) {
+        return false;
+    }
+    const uint8_t *behind = id.value + id.value_len;
+    buf_put(out, doc, 4);
+    buf_put(out, id.start, (size_t)(behind - id.start));
+    buf_put(out, doc + 4, (size_t)(id.start - (doc + 4)));
+    buf_put(out, behind, (size_t)(doc + len - behind));
+    return true;
+}
+
 void docid_document(const struct docid *id, const char *key, struct buf *out) {
     size_t from = out->len;
     buf_put(out, "\0\0\0", 4);

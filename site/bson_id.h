@@ -22,6 +22,10 @@ struct docid {
 // 1 found, wherever in the document it stands; 0 there is none; -1 the document is damaged.
 int docid_find(const uint8_t *doc, size_t len, struct docid *id);
 bool docid_equal(const struct docid *a, const struct docid *b);
+// Appends the document as a server stores it, with its _id in front and the rest in order. False,
+// and nothing is appended, when that is the document itself: the _id stands there, or there is
+// none.
+bool docid_front(const uint8_t *doc, size_t len, struct buf *out);
 // Appends to `out` the raw document {KEY: id}.
 void docid_document(const struct docid *id, const char *key, struct buf *out);
 // The filter {_id: {$eq: id}} into a fresh bson_t, which the caller destroys.

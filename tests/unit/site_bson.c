@@ -276,12 +276,45 @@ static void filters_hold_the_raw_value(void **state) {
     bson_destroy(&filter);
 }
 
+// The _id in front, the rest in order, every byte kept.
+static void ids_go_to_the_front(void **state) {
+    (void)state;
+    static const struct {
+        struct sample doc;
+        const uint8_t *moved; // NULL: it stays
+    } rows[] = {
+        {{"empty", BYTES("\5\0\0\0\0")}, NULL},
+        {{"none", BYTES("\10\0\0\0\12x\0\0")}, NULL},
+        {{"in front", BYTES("\16\0\0\0\12_id\0\10x\0\1\0")}, NULL},
+        {{"below another", BYTES("\22\0\0\0\3x\0\12\0\0\0\12_id\0\0\0")}, NULL},
+        {{"behind", BYTES("\16\0\0\0\10x\0\1\12_id\0\0")},
+         (const uint8_t *)"\16\0\0\0\12_id\0\10x\0\1\0"},
+        {{"between", BYTES("\21\0\0\0\10x\0\1\12_id\0\12y\0\0")},
+         (const uint8_t *)"\21\0\0\0\12_id\0\10x\0\1\12y\0\0"},
+        {{"one name twice", BYTES("\22\0\0\0\10x\0\1\10x\0\0\12_id\0\0")},
+         (const uint8_t *)"\22\0\0\0\12_id\0\10x\0\1\10x\0\0\0"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct sample *s = &rows[i].doc;
+        AUTO_BUF struct buf out = BUF_INIT(100);
+        size_t wrong;
+        print_message("%s\n", s->what);
+        assert_null(doc_check(s->data, s->len, &wrong));
+        assert_int_equal(docid_front(s->data, s->len, &out), rows[i].moved != NULL);
+        assert_int_equal(out.len, rows[i].moved != NULL ? s->len : 0);
+        if (rows[i].moved != NULL) {
+            assert_memory_equal(out.data, rows[i].moved, s->len);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(checks_every_type),     cmocka_unit_test(survives_damage),
         cmocka_unit_test(stops_at_depth),        cmocka_unit_test(finds_elements),
         cmocka_unit_test(ids_go_through_text),   cmocka_unit_test(ids_have_the_text_of_the_manual),
         cmocka_unit_test(refuses_what_is_no_id), cmocka_unit_test(filters_hold_the_raw_value),
+        cmocka_unit_test(ids_go_to_the_front),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
