@@ -133,7 +133,7 @@ class Program:
         finds, which is its result."""
         path = os.environ.get("MVIMIG_MESSAGES")
         if path and result.arguments:
-            found = [line for line in result.stdout.splitlines() if line.startswith(("bad ", "note "))]
+            found = [line for line in result.stdout.splitlines() if line.startswith("BAD ")]
             with open(path, "a", encoding="utf-8") as f:
                 for line in result.stderr.splitlines() + found:
                     f.write(f"{result.rc}\t{result.arguments[0]}\t{line}\n")
