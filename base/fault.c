@@ -39,11 +39,22 @@ static int fault_errno(const char *name) {
     static const struct {
         const char *name;
         int error;
-    } known[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT},
-                 {"EROFS", EROFS},   {"EACCES", EACCES}, {"EPERM", EPERM},
-                 {"ENOENT", ENOENT}, {"ESTALE", ESTALE}, {"ECONNRESET", ECONNRESET},
-                 {"EPIPE", EPIPE},   {"EAGAIN", EAGAIN}, {"ETIMEDOUT", ETIMEDOUT},
-                 {"EINTR", EINTR},   {"EMFILE", EMFILE}, {"ENOMEM", ENOMEM}};
+    } known[] = {{"EIO", EIO},
+                 {"ENOSPC", ENOSPC},
+                 {"EDQUOT", EDQUOT},
+                 {"EROFS", EROFS},
+                 {"EACCES", EACCES},
+                 {"EPERM", EPERM},
+                 {"ENOENT", ENOENT},
+                 {"ESTALE", ESTALE},
+                 {"ECONNRESET", ECONNRESET},
+                 {"EPIPE", EPIPE},
+                 {"EAGAIN", EAGAIN},
+                 {"ETIMEDOUT", ETIMEDOUT},
+                 {"EINTR", EINTR},
+                 {"EMFILE", EMFILE},
+                 {"ENOMEM", ENOMEM},
+                 {"EOPNOTSUPP", EOPNOTSUPP}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strcmp(name, known[i].name) == 0) {
             return known[i].error;

@@ -202,7 +202,7 @@ static void receiver_close(struct receiver *r) {
     committer_stop(r);
     batch_free(r, r->batch);
     tar_reader_free(r->tar);
-    auto_close(&r->file);
+    receive_give_up_file(r);
     part_close(r->part);
     parts_tidy(&r->parts);
     tree_parent_close(&r->parent);

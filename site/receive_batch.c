@@ -11,6 +11,7 @@
 #include "base/escape.h"
 #include "base/fault.h"
 #include "site/receive_private.h"
+#include "site/unnamed.h"
 
 struct batch *batch_new(uint64_t number) {
     struct batch *b = must_calloc(1, sizeof *b);
@@ -27,6 +28,7 @@ void batch_free(struct receiver *r, struct batch *b) {
     for (size_t i = 0; i < b->n; i++) {
         free(b->items[i].path);
         free(b->items[i].target);
+        unnamed_close(&b->items[i].unnamed);
     }
     free(b->items);
     stage_batch_close(&r->stage, b->number, &b->folder);
@@ -41,7 +43,7 @@ static struct item *add_item(struct receiver *r, char kind, const char *path) {
         b->cap = b->cap == 0 ? 256 : 2 * b->cap;
         b->items = must_realloc(b->items, b->cap, sizeof *b->items);
     }
-    b->items[b->n] = (struct item){.kind = kind, .path = must_strdup(path)};
+    b->items[b->n] = (struct item){.kind = kind, .path = must_strdup(path), .unnamed = -1};
     return &b->items[b->n++];
 }
 
@@ -59,17 +61,27 @@ static int stage_failed(struct receiver *r, int errnum, struct err *e) {
                    "%s: cannot be written at the destination", shown);
 }
 
+// A new file of the batch: one without a name where that can be, else one in the batch's folder.
+static int open_new(struct receiver *r, mode_t mode) {
+    const struct batch *b = r->batch;
+    char name[STAGE_FILE_NAME];
+    int fd = r->stage.unnamed ? unnamed_open(b->folder, mode) : -1;
+    r->file_unnamed = fd >= 0;
+    if (fd >= 0) {
+        return fd;
+    }
+    stage_file_name(b->n - 1, name);
+    return openat(b->folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+}
+
 // The part that is whole, for the first file of a batch that has one; else a new file.
 static int open_file(struct receiver *r, const struct tar_member *m) {
     struct batch *b = r->batch;
-    char name[STAGE_FILE_NAME];
     if (b->part != NULL && !b->part_taken) {
         b->part_taken = b->items[b->n - 1].part = true;
         return fcntl(b->part->fd, F_DUPFD_CLOEXEC, 0);
     }
-    stage_file_name(b->n - 1, name);
-    return openat(b->folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                  (m->mode & 0777) | 0600);
+    return open_new(r, (m->mode & 0777) | 0600);
 }
 
 static int begin_file(struct receiver *r, const struct tar_member *m, struct err *e) {
@@ -175,6 +187,10 @@ static int read_back(struct receiver *r, struct item *i, struct err *e) {
     return rc;
 }
 
+void receive_give_up_file(struct receiver *r) {
+    (r->file_unnamed ? unnamed_close : auto_close)(&r->file);
+}
+
 static int on_end(void *arg, struct err *e) {
     struct receiver *r = arg;
     struct item *i = &r->batch->items[r->batch->n - 1];
@@ -194,6 +210,11 @@ static int on_end(void *arg, struct err *e) {
         return stage_failed(r, errno, e);
     }
     int fd = steal_fd(&r->file);
+    if (r->file_unnamed) {
+        i->unnamed = fd;
+        r->file_unnamed = false;
+        return 0;
+    }
     return close(fd) == 0 ? 0 : stage_failed(r, errno, e);
 }
 

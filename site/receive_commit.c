@@ -50,7 +50,8 @@ static int ask_each(struct placer *p, struct err *e) {
             continue;
         }
         stage_file_name(i, name);
-        AUTO_CLOSE int fd = openat(p->batch->folder, name, flags);
+        AUTO_CLOSE int named = x->unnamed < 0 ? openat(p->batch->folder, name, flags) : -1;
+        int fd = x->unnamed < 0 ? named : x->unnamed;
         int fault = FAULT("file-fsync");
         // One that its owner may not read was asked when it was staged.
         if (fault != 0 || (fd < 0 ? errno != EACCES : fsync(fd) != 0)) {

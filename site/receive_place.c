@@ -9,6 +9,7 @@
 
 #include "base/escape.h"
 #include "site/receive_private.h"
+#include "site/unnamed.h"
 
 bool receive_errno_is_general(int errnum) {
     return tree_errno_is_general(errnum) || errnum == EIO || errnum == ENOSPC || errnum == EDQUOT ||
@@ -171,10 +172,29 @@ static void refuse_appeared(struct placer *p, size_t k, int from, const char *na
     }
 }
 
+// True when that was all there was to do. What takes another's place, and what found its place
+// taken, gets a name in the batch's folder: a link never takes the place of anything.
+static bool place_unnamed(struct placer *p, size_t k, int dir, const char *leaf) {
+    struct item *i = &p->batch->items[k];
+    char name[STAGE_FILE_NAME];
+    bool settled = !i->replace && unnamed_link(i->unnamed, dir, leaf) == 0;
+    stage_file_name(k, name);
+    if (!settled && ((!i->replace && errno != EEXIST) ||
+                     unnamed_link(i->unnamed, p->batch->folder, name) != 0)) {
+        refuse_errno(p, k, errno);
+        settled = true;
+    }
+    unnamed_close(&i->unnamed);
+    return settled;
+}
+
 static void place_staged(struct placer *p, size_t k, int dir, const char *leaf) {
     struct item *i = &p->batch->items[k];
     char name[PART_NAME_MAX];
     int from = staged(p, k, name);
+    if (i->unnamed >= 0 && place_unnamed(p, k, dir, leaf)) {
+        return;
+    }
     if (!i->replace) {
         if (rename_new(from, name, dir, leaf) == 0) {
             return;

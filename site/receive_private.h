@@ -30,6 +30,7 @@ struct item {
     int64_t mtime_ns, was_mtime_ns;
     uint64_t xattrs; // as digest_item has it
     char *path, *target;
+    int unnamed;               // a file's descriptor, when it waits without a name; else -1
     uint8_t digest[HASH_SIZE]; // of a file, as read back
 };
 
@@ -107,6 +108,7 @@ struct receiver {
     struct part *part;         // that comes in
     uint64_t part_next;        // where its next range begins
     int file;                  // the member that is being written
+    bool file_unnamed;         // it has no name
     uint64_t written;          // its end so far
     struct tree_parent parent; // of the main thread
     struct hash *hash;
@@ -131,6 +133,7 @@ int receive_batch(struct receiver *r, const struct frame *f, struct err *e);
 int receive_tar(struct receiver *r, const struct frame *f, struct err *e);
 int receive_mend(struct receiver *r, const struct frame *f, struct err *e);
 int receive_commit(struct receiver *r, const struct frame *f, struct err *e);
+void receive_give_up_file(struct receiver *r); // the one that is being written, if any
 // SHA-256 of a descriptor's content from the start; *size is what was read.
 int receive_hash_fd(struct receiver *r, int fd, uint8_t out[HASH_SIZE], uint64_t *size,
                     struct err *e);

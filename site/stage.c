@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "site/unnamed.h"
 
 #define LOCK "lock"
 #define LOCK_FLAGS (O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
@@ -136,6 +137,20 @@ static void probe_metadata(struct stage *s, int fd) {
     }
 }
 
+// A file whose owner is another may have no second name without the right to (protected_hardlinks
+// of proc(5)), and a container may have no /proc: so all that is done to files is done here.
+static bool probe_unnamed(const struct stage *s) {
+    int fd = unnamed_open(s->fd, 0600);
+    bool works = fd >= 0;
+    if (works && (s->keeps.flags & KEEP_OWNER) != 0) {
+        works = fchown(fd, STRANGER, STRANGER) == 0;
+    }
+    works = works && unnamed_link(fd, s->fd, PROBE "-4") == 0;
+    unlinkat(s->fd, PROBE "-4", 0);
+    unnamed_close(&fd);
+    return works;
+}
+
 static int probe(struct stage *s, struct err *e) {
     struct stat st;
     AUTO_CLOSE int fd = openat(s->fd, PROBE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0777);
@@ -156,6 +171,7 @@ static int probe(struct stage *s, struct err *e) {
     }
     probe_metadata(s, fd);
     unlinkat(s->fd, PROBE, 0);
+    s->unnamed = probe_unnamed(s);
     return 0;
 }
 

@@ -19,6 +19,7 @@ struct stage {
     struct keeps keeps; // what the file system was seen to keep
     uint32_t umask;     // permission bits that a new file does not get
     uint32_t uid, gid;  // of a new file
+    bool unnamed;       // files can wait without a name (site/unnamed.h)
 };
 #define STAGE_INIT                                                                                 \
     { .rootfd = -1, .fd = -1, .lock = -1 }

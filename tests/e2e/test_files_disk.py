@@ -149,7 +149,7 @@ NOT_KEPT = {"linkat": ("links",), "fchmod": ("mode",), "utimensat": ("mtime",),
 INJECTED = re.compile(r"\(INJECTED\)")
 
 
-def injected(m, tmp_path, call, what):
+def injected(m, tmp_path, call, what, **env):
     """apply under strace; how often it fired."""
     log = str(tmp_path / "strace.log")
     m.write()
@@ -157,7 +157,7 @@ def injected(m, tmp_path, call, what):
         ["strace", "-f", "--seccomp-bpf", "-qq", "-o", log, "-e", f"trace={call}", "-e", f"inject={call}:{what}",
          m.mvimig.path, "apply", m.plan, "-c", m.config, "--work-dir", m.work_dir,
          "--max-duration", "3s"],  # each new thread of a new attempt meets it again
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, env={**os.environ, **env})
     assert done.returncode in ENDS, (call, what, done)
     with open(log, encoding="utf-8", errors="replace") as f:
         return done, len(INJECTED.findall(f.read()))
@@ -171,14 +171,16 @@ def traced(request_folder, mvimig):
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_a_call_fails_once(tmp_path, mvimig):
+@pytest.mark.parametrize("env", [{}, {"MVIMIG_FAULT": "unnamed-open:fail=EOPNOTSUPP"}], ids=["unnamed", "named"])
+def test_a_call_fails_once(tmp_path, mvimig, env):
+    """Also where files cannot wait without a name, as on NFS: other calls, other points."""
     fired = tried = 0
     every = [(c, e, n) for c, e in CALLS for n in (1, 2, 3, 5, 8, 13, 21, 34, 55)]
-    for call, error, nth in every[:: 1 if LONG else 7]:
+    for call, error, nth in every[len(env):: 1 if LONG else 13]:
         folder = tmp_path / f"{call}-{error}-{nth}"
         folder.mkdir()
         m = traced(folder, mvimig)
-        done, hits = injected(m, folder, call, f"error={error}:when={nth}")
+        done, hits = injected(m, folder, call, f"error={error}:when={nth}", **env)
         tried += 1
         fired += hits > 0
         assert done.returncode != 0 or m.ask(
