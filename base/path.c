@@ -6,12 +6,15 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/escape.h"
+#include "base/fault.h"
 
 bool path_component_ok(const char *name, size_t len) {
     if (len == 0 || len > PATH_COMPONENT_MAX || memchr(name, 0, len) != NULL) {
@@ -159,6 +162,17 @@ int path_open(int rootfd, const char *rel, int flags, mode_t mode) {
         return path_open_walk(rootfd, rel, flags, mode);
     }
     return path_settle(fd, flags);
+}
+
+bool path_syncfs_tells(void) {
+    struct utsname u;
+    char *end;
+    if (FAULT("syncfs-silent") != 0 || uname(&u) != 0) {
+        return false;
+    }
+    unsigned long major = strtoul(u.release, &end, 10);
+    unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+    return major > 5 || (major == 5 && minor >= 8);
 }
 
 int path_sync_dir(int dirfd) {

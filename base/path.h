@@ -41,6 +41,10 @@ int path_open_parent(int rootfd, const char *rel, bool create, mode_t mode, cons
 // O_PATH descriptors serve, too. 0, or -1 with errno.
 int path_sync_dir(int dirfd);
 
+// False where syncfs(2) tells nothing of content that could not be written, before Linux 5.8: each
+// file has to be asked by an fsync of its own then.
+bool path_syncfs_tells(void);
+
 // Removes what stands at `rel` (a whole tree, without following links). 0, or -1 with errno;
 // nothing there is no error. It does not go into other file systems mounted below (EXDEV).
 int path_remove_tree(int rootfd, const char *rel);

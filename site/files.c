@@ -147,6 +147,7 @@ int files_send(struct file_end *destination, const struct files_job *job,
     s->flying_last = &s->flying;
     s->parent = (struct tree_parent)TREE_PARENT_INIT(job->source_root);
     s->hash = hash_new();
+    s->checksum = checksum_new();
     s->piece = must_calloc(1, PIECE_HEAD + SOURCE_BUFFER);
     s->buffer = s->piece + PIECE_HEAD;
     if (job->manifest_fd >= 0) {

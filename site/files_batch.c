@@ -229,6 +229,10 @@ static int send_content(struct sender *s, struct item *i, int fd, struct err *e)
     }
     m->size = i->t.size;
     MUST(hash_unhex(i->digest, m->digest) == 0);
+    if (!i->in_ranges && (s->session.keeps.flags & KEEP_CHECKSUM) != 0) {
+        m->by = CONTENT_CHECKSUM;
+        memcpy(m->checksum, s->checked, sizeof m->checksum);
+    }
     m->sent = i->in_ranges ? 0 : i->t.size;
     s->batch->bytes += m->sent;
     s->batch->counts.sent_bytes += m->sent;
@@ -321,8 +325,10 @@ static void digest_members(struct sender *s, const struct out_batch *b, uint64_t
             .gid = m->gid,
             .mtime_ns = m->mtime_ns,
             .xattrs = m->xattrs,
-            .data = file ? (const void *)m->digest : m->target,
-            .len = file                ? HASH_SIZE
+            .data = !file                     ? (const void *)m->target
+                    : m->by == CONTENT_SHA256 ? m->digest
+                                              : m->checksum,
+            .len = file                ? content_size(m->by)
                    : m->target != NULL ? strlen(m->target)
                                        : 0,
         };

@@ -14,6 +14,7 @@
 #include <archive_entry.h>
 #include <sys/stat.h>
 
+#include "site/content.h"
 #include "site/files.h"
 #include "site/manifest.h"
 #include "site/protocol.h"
@@ -143,7 +144,9 @@ struct member { // of a batch, as the receipt has to confirm it
     uint64_t size, xattrs;
     uint64_t sent; // bytes that count as sent in this batch
     int64_t mtime_ns;
-    uint8_t digest[HASH_SIZE];
+    uint8_t digest[HASH_SIZE]; // SHA-256
+    enum content_kind by;      // what the receipt has to say of a file's content
+    uint8_t checksum[CHECKSUM_SIZE];
     char *path, *target;
 };
 struct members {
@@ -179,10 +182,12 @@ struct sender {
     // files_source.c
     struct tree_parent parent;
     struct hash *hash;
-    struct hash *ranges; // of the file that goes in ranges
-    uint8_t *buffer;     // SOURCE_BUFFER, behind the head of a PIECE
-    uint8_t *piece;      // that head
-    struct stat before;  // of the file that is being read
+    struct checksum *checksum;
+    uint8_t checked[CHECKSUM_SIZE]; // of what was read last
+    struct hash *ranges;            // of the file that goes in ranges
+    uint8_t *buffer;                // SOURCE_BUFFER, behind the head of a PIECE
+    uint8_t *piece;                 // that head
+    struct stat before;             // of the file that is being read
     bool parts_made;
     bool no_noatime, no_xattr;
     struct strtab *links; // (dev, ino) -> struct first_link

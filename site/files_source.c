@@ -63,6 +63,7 @@ bool source_still(const struct sender *s, int fd, uint64_t size) {
 static int read_promised(struct sender *s, struct item *i, int fd,
                          int (*each)(struct sender *s, size_t len, struct err *e), struct err *e) {
     uint8_t sum[HASH_SIZE];
+    bool check = each != NULL && (s->session.keeps.flags & KEEP_CHECKSUM) != 0;
     if (FAULT("source-read") != 0) {
         return SOURCE_MOVED;
     }
@@ -75,9 +76,13 @@ static int read_promised(struct sender *s, struct item *i, int fd,
         if (got <= 0) {
             int rc = got == 0 ? 0 : tell_problem_errno(s, i->path, errno, e);
             hash_final(s->hash, sum);
+            checksum_final(s->checksum, s->checked);
             return rc < 0 ? rc : got == 0 ? SOURCE_MOVED : SOURCE_LOST;
         }
         hash_update(s->hash, s->buffer, (size_t)got);
+        if (check) {
+            checksum_update(s->checksum, s->buffer, (size_t)got);
+        }
         left -= (uint64_t)got;
         int rc = each != NULL ? each(s, (size_t)got, e) : wire_alive(&s->session.wire, e);
         if (rc < 0) {
@@ -85,6 +90,7 @@ static int read_promised(struct sender *s, struct item *i, int fd,
         }
     }
     hash_final(s->hash, sum);
+    checksum_final(s->checksum, s->checked);
     hash_hex(sum, i->digest);
     return source_still(s, fd, i->t.size) ? SOURCE_OK : SOURCE_MOVED;
 }
@@ -226,6 +232,7 @@ void source_free(struct sender *s) {
     strtab_free(s->links);
     tree_parent_close(&s->parent);
     hash_free(s->hash);
+    checksum_free(s->checksum);
     hash_free(s->ranges);
     free(s->piece);
 }

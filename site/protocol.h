@@ -46,7 +46,9 @@
 // come at any time, is the last frame of its side, and ends the session.
 //
 // The digest of a batch is SHA-256 over its items in order, metadata included (digest_item). It is
-// what makes the bytes of TAR and PIECE frames sure, which have no check of their own. A range that
+// what makes the bytes of TAR and PIECE frames sure, which have no check of their own. In it stands
+// for a file's content its checksum; its SHA-256 where it went in ranges, and for a far end that
+// has no more than sha256sum (WELCOME without KEEP_CHECKSUM). A range that
 // the sender gives up, since the file did not hold still, has a COMMIT and a RECEIPT with a count
 // of 0.
 #pragma once
@@ -64,8 +66,8 @@
 
 #define PROTOCOL_MAGIC "mvimig files"
 #define PROTOCOL_RECEIVER "mvimig-receive" // the program
-// 2: a check of its own for the head of a frame; REMOVE. 3: parts.
-#define PROTOCOL_VERSION 3
+// 2: a check of its own for the head of a frame; REMOVE. 3: parts. 4: checksums.
+#define PROTOCOL_VERSION 4
 #define PROTOCOL_FRAME_MAX (1u << 20)
 #define PROTOCOL_HEAD 13 // bytes of a frame before its payload
 #define PROTOCOL_TIMEOUT_MS 120000
@@ -187,8 +189,9 @@ enum keep_flag {
     KEEP_XATTR = 1 << 2, // user.*
     KEEP_LINKS = 1 << 3, // hard links
     KEEP_SYMLINKS = 1 << 4,
-    KEEP_PARTS = 1 << 5,  // not of files: parts of large ones, from one session to the next
-    KEEP_PARTED = 1 << 6, // and some of this step are there
+    KEEP_PARTS = 1 << 5,    // not of files: parts of large ones, from one session to the next
+    KEEP_PARTED = 1 << 6,   // and some of this step are there
+    KEEP_CHECKSUM = 1 << 7, // content is compared by its checksum (base/checksum.h)
 };
 struct keeps {
     uint32_t flags;
@@ -255,7 +258,7 @@ struct digest_item {
     uint32_t mode, uid, gid; // as they are sent
     int64_t mtime_ns;
     uint64_t xattrs;  // digest_xattr of each, by exclusive or
-    const void *data; // SHA-256 of a file's content, target of a link; else none
+    const void *data; // SHA-256 or checksum of a file's content, target of a link; else none
     size_t len;
 };
 void digest_item(struct hash *h, const struct digest_item *i);

@@ -50,7 +50,7 @@ static int welcome(struct receiver *r, const struct frame *f, struct err *e) {
     put_text(&b, PROTOCOL_MAGIC);
     put_u16(&b, PROTOCOL_VERSION);
     buf_put(&b, r->nonce, sizeof r->nonce);
-    put_u32(&b, r->stage.keeps.flags | (r->parts.usable ? KEEP_PARTS : 0) |
+    put_u32(&b, r->stage.keeps.flags | KEEP_CHECKSUM | (r->parts.usable ? KEEP_PARTS : 0) |
                     (r->parts.there ? KEEP_PARTED : 0));
     put_u64(&b, r->stage.keeps.mtime_ns);
     return wire_send(&r->wire, FRAME_WELCOME, b.data, b.len, e);
@@ -211,7 +211,8 @@ static void receiver_close(struct receiver *r) {
     strtab_free(r->names);
     arena_free(r->arena);
     free(r->parents);
-    free(r->buffer);
+    content_close(&r->content);
+    content_close(&r->committer.content);
     wire_close(&r->wire);
 }
 
@@ -222,8 +223,8 @@ static void receiver_open(struct receiver *r, int rootfd) {
                            .parent = TREE_PARENT_INIT(rootfd),
                            .names = strtab_new(),
                            .arena = arena_new(),
-                           .hash = hash_new(),
-                           .buffer = must_calloc(1, RECEIVE_BUFFER)};
+                           .hash = hash_new()};
+    content_open(&r->content);
     pthread_mutex_init(&r->lister.lock, NULL);
     pthread_cond_init(&r->lister.more, NULL);
     pthread_mutex_init(&r->committer.lock, NULL);

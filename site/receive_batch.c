@@ -57,8 +57,8 @@ static int stage_failed(struct receiver *r, int errnum, struct err *e) {
     char shown[300];
     const char *path = r->batch->items[r->batch->n - 1].path;
     escape_into(shown, sizeof shown, path, strlen(path));
-    return err_sys(e, receive_error_code(errnum), errnum,
-                   "%s: cannot be written at the destination", shown);
+    return err_sys(e, stage_error_code(errnum), errnum, "%s: cannot be written at the destination",
+                   shown);
 }
 
 // A new file of the batch: one without a name where that can be, else one in the batch's folder.
@@ -179,7 +179,8 @@ static int read_back(struct receiver *r, struct item *i, struct err *e) {
     if (r->written < i->size && ftruncate(r->file, (off_t)i->size) != 0) {
         return stage_failed(r, errno, e);
     }
-    int rc = receive_hash_fd(r, r->file, i->digest, &size, e);
+    i->by = CONTENT_CHECKSUM;
+    int rc = content_read(&r->content, &r->wire, r->file, i->by, i->digest, &size, e);
     if (rc == 0 && size != i->size) {
         return err_set(e, ERR_RETRY,
                        "a file reads back with another size than it was written with");
@@ -206,7 +207,7 @@ static int on_end(void *arg, struct err *e) {
         return rc;
     }
     if (set_metadata(r, i) != 0 ||
-        ((i->mode & S_IRUSR) == 0 && !receive_syncfs_tells() && fsync(r->file) != 0)) {
+        ((i->mode & S_IRUSR) == 0 && !path_syncfs_tells() && fsync(r->file) != 0)) {
         return stage_failed(r, errno, e);
     }
     int fd = steal_fd(&r->file);
@@ -353,7 +354,7 @@ void batch_digest(struct hash *h, const struct item *i) {
         .mtime_ns = i->mtime_ns,
         .xattrs = i->xattrs,
         .data = file ? (const void *)i->digest : i->target,
-        .len = file                ? HASH_SIZE
+        .len = file                ? content_size(i->by)
                : i->target != NULL ? strlen(i->target)
                                    : 0,
     };

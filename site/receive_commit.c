@@ -5,8 +5,6 @@
 // and the sender sends the batch anew.
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,17 +25,6 @@ static int sync_all(struct receiver *r, struct err *e) {
         return sync_failed(e, fault != 0 ? fault : errno);
     }
     return 0;
-}
-
-bool receive_syncfs_tells(void) {
-    struct utsname u;
-    char *end;
-    if (FAULT("syncfs-silent") != 0 || uname(&u) != 0) {
-        return false;
-    }
-    unsigned long major = strtoul(u.release, &end, 10);
-    unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
-    return major > 5 || (major == 5 && minor >= 8);
 }
 
 // Nothing is left to be written by then: each file only tells whether its content was.
@@ -63,7 +50,7 @@ static int ask_each(struct placer *p, struct err *e) {
 
 static int sync_content(struct placer *p, struct err *e) {
     int rc = sync_all(p->r, e);
-    return rc == 0 && !receive_syncfs_tells() ? ask_each(p, e) : rc;
+    return rc == 0 && !path_syncfs_tells() ? ask_each(p, e) : rc;
 }
 
 static int sync_dirs(struct placer *p, struct err *e) {

@@ -141,32 +141,6 @@ void lister_stop(struct receiver *r) {
 
 // --- digests
 
-int receive_hash_fd(struct receiver *r, int fd, uint8_t out[HASH_SIZE], uint64_t *size,
-                    struct err *e) {
-    *size = 0;
-    for (;;) {
-        ssize_t got = pread(fd, r->buffer, RECEIVE_BUFFER, (off_t)*size);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            hash_final(r->hash, out);
-            return err_sys(e, ERR_IO, errno, "cannot be read back");
-        }
-        hash_update(r->hash, r->buffer, (size_t)got);
-        *size += (uint64_t)got;
-        if ((size_t)got < RECEIVE_BUFFER) {
-            break; // a short count is the end of a regular file
-        }
-        int rc = wire_alive(&r->wire, e);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    hash_final(r->hash, out);
-    return 0;
-}
-
 // "1", size and digest; or "0" and zeros for what is no readable regular file.
 static int digest_one(struct receiver *r, const char *path, struct buf *answer, struct err *e) {
     struct stat st;
@@ -180,7 +154,7 @@ static int digest_one(struct receiver *r, const char *path, struct buf *answer, 
         return err_sys(e, ERR_RETRY, errno, "the destination cannot be read");
     }
     bool ok = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    int rc = ok ? receive_hash_fd(r, fd, digest, &size, e) : 0;
+    int rc = ok ? content_read(&r->content, &r->wire, fd, CONTENT_SHA256, digest, &size, e) : 0;
     if (rc == ERR_RETRY) {
         return rc;
     }

@@ -27,7 +27,7 @@ static int part_failed(struct receiver *r, int errnum, const char *what, struct 
     char shown[300];
     part_lose(r->part);
     // Its name is gone: another session of the step, which has ended it.
-    int code = errnum == ENOENT ? ERR_RETRY : receive_error_code(errnum);
+    int code = errnum == ENOENT ? ERR_RETRY : stage_error_code(errnum);
     return err_sys(e, code, errnum, "%s: cannot be %s at the destination",
                    escape_into(shown, sizeof shown, r->part->path, strlen(r->part->path)), what);
 }
@@ -77,10 +77,9 @@ static int open_part(struct receiver *r, const char *path, struct err *e) {
         }
         if (errnum != EBUSY) {
             // One that is not ours is not used, and the file is sent whole.
-            return !receive_errno_is_general(errnum)
-                       ? 0
-                       : err_sys(e, receive_error_code(errnum), errnum, "%s: cannot be used",
-                                 r->parts.name);
+            return !stage_errno_is_general(errnum) ? 0
+                                                   : err_sys(e, stage_error_code(errnum), errnum,
+                                                             "%s: cannot be used", r->parts.name);
         }
         clock_sleep_ms(LOCK_POLL_MS);
         int rc = wire_alive(&r->wire, e);

@@ -11,15 +11,6 @@
 #include "site/receive_private.h"
 #include "site/unnamed.h"
 
-bool receive_errno_is_general(int errnum) {
-    return tree_errno_is_general(errnum) || errnum == EIO || errnum == ENOSPC || errnum == EDQUOT ||
-           errnum == EROFS || errnum == ESTALE;
-}
-
-int receive_error_code(int errnum) {
-    return tree_errno_is_general(errnum) ? ERR_RETRY : ERR_IO;
-}
-
 void place_refuse(struct placer *p, size_t i, const char *class, const char *fmt, ...) {
     struct refusal x = {.item = (uint32_t)i};
     va_list ap;
@@ -39,8 +30,8 @@ static void refuse_errno(struct placer *p, size_t i, int errnum) {
     char text[128], shown[300];
     const char *said = strerror_r(errnum, text, sizeof text);
     const char *path = p->batch->items[i].path;
-    if (receive_errno_is_general(errnum)) {
-        err_sys(&p->failed, receive_error_code(errnum), errnum, "%s: cannot be put in place",
+    if (stage_errno_is_general(errnum)) {
+        err_sys(&p->failed, stage_error_code(errnum), errnum, "%s: cannot be put in place",
                 escape_into(shown, sizeof shown, path, strlen(path)));
     } else if (errnum == ELOOP || errnum == ENOTDIR) {
         place_refuse(p, i, "symlink",
@@ -123,25 +114,25 @@ static bool same_target(int from, const char *name, int dir, const char *leaf) {
     return a >= 0 && a == b && memcmp(ours, theirs, (size_t)a) == 0;
 }
 
-// The buffer of the session is the main thread's.
-static bool has_digest(int dir, const char *leaf, const uint8_t digest[HASH_SIZE]) {
-    enum { PIECE = 128 << 10 };
+static bool has_content(struct receiver *r, int dir, const char *leaf, const struct item *i) {
     AUTO_CLOSE int fd = openat(dir, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    AUTO_FREE uint8_t *piece = must_calloc(1, PIECE);
-    AUTO_HASH struct hash *h = hash_new();
+    struct content *c = &r->committer.content;
+    struct err ignored = {0};
     uint8_t found[HASH_SIZE];
-    ssize_t got = fd < 0 ? -1 : 1;
-    while (got > 0 || (got < 0 && fd >= 0 && errno == EINTR)) {
-        got = read(fd, piece, PIECE);
-        hash_update(h, piece, got > 0 ? (size_t)got : 0);
+    uint64_t size;
+    if (fd < 0) {
+        return false;
     }
-    hash_final(h, found);
-    return got == 0 && memcmp(found, digest, HASH_SIZE) == 0;
+    if (c->buffer == NULL) {
+        content_open(c);
+    }
+    return content_read(c, &r->wire, fd, i->by, found, &size, &ignored) == 0 && size == i->size &&
+           memcmp(found, i->digest, HASH_SIZE) == 0;
 }
 
 // Another migration of the same objects may have brought it meanwhile.
-static bool is_the_same(const struct item *i, int from, const char *name, int dir,
-                        const char *leaf) {
+static bool is_the_same(struct receiver *r, const struct item *i, int from, const char *name,
+                        int dir, const char *leaf) {
     struct stat ours, theirs;
     if (fstatat(from, name, &ours, AT_SYMLINK_NOFOLLOW) != 0 ||
         fstatat(dir, leaf, &theirs, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -157,14 +148,14 @@ static bool is_the_same(const struct item *i, int from, const char *name, int di
         return false;
     }
     return i->kind == TREE_LINK   ? same_target(from, name, dir, leaf)
-           : i->kind == TREE_FILE ? has_digest(dir, leaf, i->digest)
+           : i->kind == TREE_FILE ? has_content(r, dir, leaf, i)
                                   : false;
 }
 
 static void refuse_appeared(struct placer *p, size_t k, int from, const char *name, int dir,
                             const char *leaf) {
     const struct item *i = &p->batch->items[k];
-    if (is_the_same(i, from, name, dir, leaf)) {
+    if (is_the_same(p->r, i, from, name, dir, leaf)) {
         place_refuse(p, k, REFUSAL_THERE, "it was brought meanwhile");
     } else {
         place_refuse(p, k, "appeared", "%s while it was on its way",

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/strtab.h"
+#include "site/content.h"
 #include "site/parts.h"
 #include "site/protocol.h"
 #include "site/stage.h"
@@ -30,7 +31,8 @@ struct item {
     int64_t mtime_ns, was_mtime_ns;
     uint64_t xattrs; // as digest_item has it
     char *path, *target;
-    int unnamed;               // a file's descriptor, when it waits without a name; else -1
+    int unnamed; // a file's descriptor, when it waits without a name; else -1
+    enum content_kind by;
     uint8_t digest[HASH_SIZE]; // of a file, as read back
 };
 
@@ -74,6 +76,7 @@ struct committer {
     pthread_cond_t turn;
     struct batch *batch; // handed over; NULL when it is idle
     bool stop, failed;
+    struct content content; // of this thread, once it was needed
 };
 
 struct receiver {
@@ -112,7 +115,7 @@ struct receiver {
     uint64_t written;          // its end so far
     struct tree_parent parent; // of the main thread
     struct hash *hash;
-    uint8_t *buffer; // RECEIVE_BUFFER
+    struct content content; // of the main thread
 };
 #define RECEIVE_BUFFER (256u << 10)
 
@@ -134,9 +137,6 @@ int receive_tar(struct receiver *r, const struct frame *f, struct err *e);
 int receive_mend(struct receiver *r, const struct frame *f, struct err *e);
 int receive_commit(struct receiver *r, const struct frame *f, struct err *e);
 void receive_give_up_file(struct receiver *r); // the one that is being written, if any
-// SHA-256 of a descriptor's content from the start; *size is what was read.
-int receive_hash_fd(struct receiver *r, int fd, uint8_t out[HASH_SIZE], uint64_t *size,
-                    struct err *e);
 
 // receive_part.c: large files
 int receive_part(struct receiver *r, const struct frame *f, struct err *e);
@@ -150,9 +150,6 @@ int receive_drop(struct receiver *r, const struct frame *f, struct err *e);
 int receive_keep_range(struct receiver *r, struct batch *b, struct err *e);
 
 // receive_commit.c: the committer
-// False where syncfs(2) tells nothing of content that could not be written, before Linux 5.8: each
-// file is asked by an fsync of its own then.
-bool receive_syncfs_tells(void);
 int committer_start(struct receiver *r, struct err *e);
 // Hands the batch over, after the one before is done.
 int committer_give(struct receiver *r, struct batch *b, struct err *e);
@@ -171,9 +168,6 @@ struct placer {
     size_t n_dirs, cap_dirs;
     struct err failed;
 };
-// An errno that says nothing of an item, but of the disk or of the system.
-bool receive_errno_is_general(int errnum);
-int receive_error_code(int errnum); // of such a one: whether it is worth to try again at once
 // 0 also when the item was refused.
 int place_member(struct placer *p, size_t i, struct err *e);
 int place_mend(struct placer *p, size_t i, struct err *e);

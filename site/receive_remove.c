@@ -21,7 +21,7 @@ struct removal {
 
 static int failed(int errnum, const struct removal *x, struct err *e) {
     char shown[300];
-    return err_sys(e, receive_error_code(errnum), errnum, "%s: cannot be deleted",
+    return err_sys(e, stage_error_code(errnum), errnum, "%s: cannot be deleted",
                    escape_into(shown, sizeof shown, x->path, strlen(x->path)));
 }
 
@@ -32,14 +32,14 @@ static int file_is(struct receiver *r, int dir, const char *leaf, const struct r
     uint64_t size;
     *same = false;
     AUTO_CLOSE int fd = openat(dir, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 && receive_errno_is_general(errno)) {
+    if (fd < 0 && stage_errno_is_general(errno)) {
         return failed(errno, x, e);
     }
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         return 0;
     }
     struct err unread = {0};
-    int rc = receive_hash_fd(r, fd, digest, &size, &unread);
+    int rc = content_read(&r->content, &r->wire, fd, CONTENT_SHA256, digest, &size, &unread);
     if (rc == ERR_RETRY) {
         *e = unread;
         return rc;
@@ -70,7 +70,7 @@ static int delete_leaf(int dir, const char *leaf, const struct removal *x,
                        enum files_delete_outcome *out, struct err *e) {
     if (unlinkat(dir, leaf, x->type == TREE_DIR ? AT_REMOVEDIR : 0) != 0) {
         *out = outcome_of(errno);
-        return receive_errno_is_general(errno) ? failed(errno, x, e) : 0;
+        return stage_errno_is_general(errno) ? failed(errno, x, e) : 0;
     }
     return fsync(dir) == 0 ? 0 : failed(errno, x, e);
 }
@@ -83,7 +83,7 @@ static int remove_one(struct receiver *r, const struct removal *x, bool really,
     int dir = tree_parent_of(&r->parent, x->path, &leaf);
     if (dir < 0 || fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         *out = outcome_of(errno);
-        return receive_errno_is_general(errno) ? failed(errno, x, e) : 0;
+        return stage_errno_is_general(errno) ? failed(errno, x, e) : 0;
     }
     tree_entry_of(x->path, &st, &t);
     bool same = (char)t.type == x->type;

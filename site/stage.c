@@ -26,6 +26,15 @@ void stage_name(const uint8_t nonce[PROTOCOL_NONCE], char out[STAGE_NAME_MAX]) {
     tree_own_name(TREE_OWN_PREFIX, nonce, out);
 }
 
+bool stage_errno_is_general(int errnum) {
+    return tree_errno_is_general(errnum) || errnum == EIO || errnum == ENOSPC || errnum == EDQUOT ||
+           errnum == EROFS || errnum == ESTALE;
+}
+
+int stage_error_code(int errnum) {
+    return tree_errno_is_general(errnum) ? ERR_RETRY : ERR_IO;
+}
+
 static void batch_name(uint64_t number, char out[STAGE_FILE_NAME]) {
     snprintf(out, STAGE_FILE_NAME, "%llu", (unsigned long long)number);
 }
@@ -115,30 +124,52 @@ static uint64_t granularity(int64_t wanted, int64_t became) {
     return 2000000000;
 }
 
-static void probe_metadata(struct stage *s, int fd) {
+// True when a call of a trial worked. What is wrong with the disk or the system says nothing of
+// what the file system can keep: it is noted in *broken, and the trial decides nothing.
+static bool worked(int rc, int *broken) {
+    if (rc != 0 && *broken == 0 && stage_errno_is_general(errno)) {
+        *broken = errno;
+    }
+    return rc == 0;
+}
+
+static void probe_metadata(struct stage *s, int fd, int *broken) {
     struct stat st;
     const int64_t when = INT64_C(1000000001123456789);
     struct timespec ts[2];
     stage_times(when, ts);
-    if (futimens(fd, ts) == 0 && fstat(fd, &st) == 0) {
+    if (worked(futimens(fd, ts), broken) && worked(fstat(fd, &st), broken)) {
         int64_t now = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
         s->keeps.mtime_ns = granularity(when, now);
     }
-    if (fchmod(fd, 0640) == 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0640 &&
-        fchmod(fd, 0600) == 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0600) {
+    if (worked(fchmod(fd, 0640), broken) && worked(fstat(fd, &st), broken) &&
+        (st.st_mode & 07777) == 0640 && worked(fchmod(fd, 0600), broken) &&
+        worked(fstat(fd, &st), broken) && (st.st_mode & 07777) == 0600) {
         s->keeps.flags |= KEEP_MODE;
     }
-    if (fsetxattr(fd, "user.mvimig", "1", 1, 0) == 0) {
+    if (worked(fsetxattr(fd, "user.mvimig", "1", 1, 0), broken)) {
         s->keeps.flags |= KEEP_XATTR;
     }
-    if (fchown(fd, STRANGER, STRANGER) == 0 && fstat(fd, &st) == 0 && st.st_uid == STRANGER &&
-        st.st_gid == STRANGER) {
+    if (worked(fchown(fd, STRANGER, STRANGER), broken) && worked(fstat(fd, &st), broken) &&
+        st.st_uid == STRANGER && st.st_gid == STRANGER) {
         s->keeps.flags |= KEEP_OWNER;
     }
 }
 
+static void probe_links(struct stage *s, int *broken) {
+    if (worked(linkat(s->fd, PROBE, s->fd, PROBE "-2", 0), broken)) {
+        s->keeps.flags |= KEEP_LINKS;
+        unlinkat(s->fd, PROBE "-2", 0);
+    }
+    if (worked(symlinkat(PROBE, s->fd, PROBE "-3"), broken)) {
+        s->keeps.flags |= KEEP_SYMLINKS;
+        unlinkat(s->fd, PROBE "-3", 0);
+    }
+}
+
 // A file whose owner is another may have no second name without the right to (protected_hardlinks
-// of proc(5)), and a container may have no /proc: so all that is done to files is done here.
+// of proc(5)), and a container may have no /proc: so all that is done to files is done here. Where
+// it does not work, whatever the reason, files wait under names.
 static bool probe_unnamed(const struct stage *s) {
     int fd = unnamed_open(s->fd, 0600);
     bool works = fd >= 0;
@@ -153,6 +184,7 @@ static bool probe_unnamed(const struct stage *s) {
 
 static int probe(struct stage *s, struct err *e) {
     struct stat st;
+    int broken = 0;
     AUTO_CLOSE int fd = openat(s->fd, PROBE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0777);
     if (fd < 0 || fstat(fd, &st) != 0) {
         return err_sys(e, ERR_IO, errno, "no file can be made in %s", s->name);
@@ -161,18 +193,13 @@ static int probe(struct stage *s, struct err *e) {
     s->uid = st.st_uid;
     s->gid = st.st_gid;
     s->keeps = (struct keeps){.mtime_ns = 2000000000};
-    if (linkat(s->fd, PROBE, s->fd, PROBE "-2", 0) == 0) {
-        s->keeps.flags |= KEEP_LINKS;
-        unlinkat(s->fd, PROBE "-2", 0);
-    }
-    if (symlinkat(PROBE, s->fd, PROBE "-3") == 0) {
-        s->keeps.flags |= KEEP_SYMLINKS;
-        unlinkat(s->fd, PROBE "-3", 0);
-    }
-    probe_metadata(s, fd);
+    probe_links(s, &broken);
+    probe_metadata(s, fd, &broken);
     unlinkat(s->fd, PROBE, 0);
     s->unnamed = probe_unnamed(s);
-    return 0;
+    return broken == 0 ? 0
+                       : err_sys(e, stage_error_code(broken), broken,
+                                 "it cannot be tried what the destination's file system keeps");
 }
 
 void stage_guess(struct keeps *keeps) {

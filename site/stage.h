@@ -32,6 +32,10 @@ void stage_guess(struct keeps *keeps);
 void stage_close(struct stage *s);
 void stage_name(const uint8_t nonce[PROTOCOL_NONCE], char out[STAGE_NAME_MAX]);
 
+// An errno that says nothing of an item, but of the disk or of the system.
+bool stage_errno_is_general(int errnum);
+int stage_error_code(int errnum); // of such a one: whether it is worth to try again at once
+
 // Each batch has a folder of its own in it, so that the batch that is put in place and the one that
 // comes in do not wait for one another's directory. The folder's descriptor, or -1 with errno.
 int stage_batch(const struct stage *s, uint64_t number);

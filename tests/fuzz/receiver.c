@@ -126,6 +126,7 @@ struct sums {
     size_t n;
     uint64_t filled;
     struct hash *hash;
+    struct checksum *checksum; // of the file that comes in
     struct arena *arena;
     struct tar_reader *tar;
     // A large file: its pieces, taken to follow each other.
@@ -162,7 +163,7 @@ static int sum_member(void *arg, const struct tar_member *m, struct err *e) {
 
 static void hash_hole(struct sums *s, uint64_t len) {
     for (; len > 0; len--) {
-        hash_update(s->hash, "", 1);
+        checksum_update(s->checksum, "", 1);
     }
 }
 
@@ -170,7 +171,7 @@ static int sum_data(void *arg, uint64_t offset, const uint8_t *data, size_t len,
     struct sums *s = arg;
     (void)e;
     hash_hole(s, offset - s->filled);
-    hash_update(s->hash, data, len);
+    checksum_update(s->checksum, data, len);
     s->filled = offset + len;
     return 0;
 }
@@ -187,9 +188,9 @@ static int sum_end(void *arg, struct err *e) {
         d->len = HASH_SIZE;
     } else if (d->kind == TREE_FILE) {
         hash_hole(s, s->sizes[s->n - 1] - s->filled);
-        hash_final(s->hash, s->digests[s->n - 1]);
+        checksum_final(s->checksum, s->digests[s->n - 1]);
         d->data = s->digests[s->n - 1];
-        d->len = HASH_SIZE;
+        d->len = CHECKSUM_SIZE;
     }
     return 0;
 }
@@ -265,7 +266,7 @@ static void mend_commit(struct sums *s, uint8_t *payload, size_t len) {
         return;
     }
     sum_remarks(s, payload + COMMIT_SUMS, len - COMMIT_SUMS);
-    hash_final(s->hash, digest); // of a file that was cut off
+    checksum_final(s->checksum, digest); // of a file that was cut off
     for (size_t i = 0; i < s->n; i++) {
         if (!s->is_void[i]) {
             digest_item(s->hash, &s->items[i]);
@@ -324,6 +325,7 @@ static void put_frames(struct buf *b, struct sums *s, const uint8_t *data, size_
 static void add_frames(struct buf *b, const uint8_t *data, size_t size) {
     AUTO_FREE struct sums *s = must_calloc(1, sizeof *s);
     s->hash = hash_new();
+    s->checksum = checksum_new();
     s->part = hash_new();
     s->arena = arena_new();
     sums_begin(s);
@@ -331,6 +333,7 @@ static void add_frames(struct buf *b, const uint8_t *data, size_t size) {
     tar_reader_free(s->tar);
     arena_free(s->arena);
     hash_free(s->hash);
+    checksum_free(s->checksum);
     hash_free(s->part);
 }
 

@@ -33,6 +33,7 @@ LIBRARIES = {
     "archive": ["site"],
     "curl/": ["site"],
     "zstd": ["site", "executor"],
+    "xxhash.h": ["base"],
     "cmocka.h": [],
 }
 

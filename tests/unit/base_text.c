@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/clock.h"
 #include "base/escape.h"
 #include "base/hash.h"
@@ -118,6 +119,33 @@ static void sha256(void **state) {
         assert_int_equal(hash_unhex(rows[i].hex, back), 0);
         assert_memory_equal(out, back, HASH_SIZE);
     }
+}
+
+// XXH3's own value for no bytes (seed 0), high half first; and pieces are the same as the whole.
+static void checksum_of_pieces(void **state) {
+    (void)state;
+    static const uint8_t none[CHECKSUM_SIZE] = {0x99, 0xaa, 0x06, 0xd3, 0x01, 0x47, 0x98, 0xd8,
+                                                0x60, 0x01, 0xc3, 0x24, 0x46, 0x8d, 0x49, 0x7f};
+    uint8_t data[5000], whole[CHECKSUM_SIZE], other[CHECKSUM_SIZE];
+    AUTO_CHECKSUM struct checksum *c = checksum_new();
+    checksum_final(c, whole);
+    assert_memory_equal(whole, none, sizeof none);
+    for (size_t i = 0; i < sizeof data; i++) {
+        data[i] = (uint8_t)(i * i);
+    }
+    checksum_update(c, data, sizeof data);
+    checksum_final(c, whole);
+    for (size_t step = 1; step < 1500; step = step * 2 + 1) {
+        for (size_t at = 0; at < sizeof data; at += step) {
+            checksum_update(c, data + at, sizeof data - at < step ? sizeof data - at : step);
+        }
+        checksum_final(c, other);
+        assert_memory_equal(whole, other, sizeof whole);
+    }
+    data[4999] ^= 1;
+    checksum_update(c, data, sizeof data);
+    checksum_final(c, other);
+    assert_memory_not_equal(whole, other, sizeof whole);
 }
 
 static void hash_fields(void **state) {
@@ -277,6 +305,7 @@ int main(void) {
         cmocka_unit_test(utf8),
         cmocka_unit_test(sha256),
         cmocka_unit_test(hash_fields),
+        cmocka_unit_test(checksum_of_pieces),
         cmocka_unit_test(unhex_refuses),
         cmocka_unit_test(mix64_is_stable),
         cmocka_unit_test(bytes_for_people),
