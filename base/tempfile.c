@@ -72,6 +72,22 @@ static int tempfile_fail(struct tempfile *t, int errnum, const char *what, struc
     return e->code;
 }
 
+static int tempfile_rename(struct tempfile *t, struct err *e) {
+    int fault = FAULT("tempfile.rename");
+    if (fault != 0 || renameat(t->dirfd, t->temp, t->dirfd, t->name) != 0) {
+        return tempfile_fail(t, fault != 0 ? fault : errno, "cannot be put in place", e);
+    }
+    t->temp[0] = 0;
+    return 0;
+}
+
+int tempfile_publish_unsynced(struct tempfile *t, int *fd, struct err *e) {
+    MUST(t->fd >= 0);
+    int rc = tempfile_rename(t, e);
+    *fd = rc == 0 ? steal_fd(&t->fd) : -1;
+    return rc;
+}
+
 int tempfile_publish(struct tempfile *t, struct err *e) {
     MUST(t->fd >= 0);
     int fault = FAULT("tempfile.sync");
@@ -81,11 +97,9 @@ int tempfile_publish(struct tempfile *t, struct err *e) {
     if (close(steal_fd(&t->fd)) != 0) {
         return tempfile_fail(t, errno, "cannot be closed", e);
     }
-    fault = FAULT("tempfile.rename");
-    if (fault != 0 || renameat(t->dirfd, t->temp, t->dirfd, t->name) != 0) {
-        return tempfile_fail(t, fault != 0 ? fault : errno, "cannot be put in place", e);
+    if (tempfile_rename(t, e) != 0) {
+        return e->code;
     }
-    t->temp[0] = 0;
     if (tempfile_sync_dir(t->dirfd) != 0) {
         return tempfile_fail(t, errno, "its directory cannot be synced to disk", e);
     }

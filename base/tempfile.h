@@ -30,6 +30,9 @@ int tempfile_create(struct tempfile *t, int dirfd, const char *name, mode_t mode
 // Writes all of it; short writes are continued.
 int tempfile_write(struct tempfile *t, const void *data, size_t len, struct err *e);
 int tempfile_publish(struct tempfile *t, struct err *e);
+// In place, but not on the disk: the caller syncs *fd, which is its to close, and the directory
+// before anything relies on the file.
+int tempfile_publish_unsynced(struct tempfile *t, int *fd, struct err *e);
 void tempfile_drop(struct tempfile *t);
 
 // Writes a whole file in one call.

@@ -44,6 +44,7 @@ void execution_init(struct execution *x, struct command_context *c) {
     x->c = c;
     x->ends = (struct ends)ENDS_INIT;
     x->workdir_fd = -1;
+    unsynced_init(&x->unsynced);
     x->rate = c->options->bwlimit > 0 ? rate_new(c->options->bwlimit) : NULL;
 }
 
@@ -51,6 +52,7 @@ void execution_close(struct execution *x) {
     base_close(STEAL(x->base));
     rate_free(STEAL(x->rate));
     journal_close(STEAL(x->journal));
+    unsynced_free(&x->unsynced);
     lock_release(STEAL(x->lock));
     auto_close(&x->workdir_fd);
     ends_close(&x->ends);
@@ -246,9 +248,12 @@ int execution_open_journal(struct execution *x, bool create, struct err *e) {
     struct journal_options o = {.program_version = MVIMIG_VERSION,
                                 .command = x->c->name,
                                 .on_wait = log_wait,
-                                .arg = x->c->out};
+                                .arg = x->c->out,
+                                .before_commit = unsynced_sync,
+                                .before_arg = &x->unsynced};
     struct stat st;
     int rc = migration_dir_open(x->workdir, create, &x->workdir_fd, e);
+    x->unsynced.workdir_fd = x->workdir_fd;
     if (rc == 0)
         rc = take_lock(x, e);
     if (rc != 0)
@@ -279,6 +284,7 @@ void execution_fill_run(struct execution *x) {
                           .source_root = x->ends.source_root,
                           .destination_files = x->ends.destination_files,
                           .base = x->base,
+                          .unsynced = &x->unsynced,
                           .rate = x->rate,
                           .jobs = o->jobs > 0 ? (int)o->jobs : JOBS_DEFAULT,
                           .fail_fast = o->fail_fast,

@@ -26,6 +26,7 @@ struct execution {
     struct journal *journal;
     struct base *base;
     struct rate *rate; // NULL: no limit
+    struct unsynced unsynced;
     struct run run;
     bool quiet; // the outcome is told by the command itself
 };

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/rate.h"
+#include "executor/unsynced.h"
 #include "plans/plan.h"
 #include "site/files.h"
 #include "site/mongo.h"
@@ -39,7 +40,8 @@ struct run {
     int source_root;                              // descriptor of the data directory, or -1
     struct file_end *destination_files;           // NULL when the plan has no file steps
     struct base *base; // what earlier passes have laid (executor/base.h); NULL: nothing is known
-    struct rate *rate; // of what is sent, by all steps together; NULL: no limit
+    struct unsynced *unsynced; // that the journal syncs before it commits; NULL: each is synced
+    struct rate *rate;         // of what is sent, by all steps together; NULL: no limit
     int jobs;
     bool fail_fast, checksum;
     const char *only;  // a step's ID, or a prefix ending in "/"; NULL: all

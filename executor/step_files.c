@@ -148,6 +148,18 @@ static int product_folder(const struct run *r, const struct plan_step *s, char *
     return 0;
 }
 
+// One that a step leaves for the first time is synced with others, before its record is committed.
+// One that takes the place of another is not: the journal may know that one as done.
+static int publish(const struct run *r, struct tempfile *t, const char *leaf, int *folder,
+                   struct err *e) {
+    struct stat st;
+    int fd;
+    if (r->unsynced == NULL || fstatat(*folder, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return tempfile_publish(t, e);
+    int rc = tempfile_publish_unsynced(t, &fd, e);
+    return rc != 0 ? rc : unsynced_add(r->unsynced, fd, steal_fd(folder), e);
+}
+
 int step_files_run(struct step_run *s, struct err *e) {
     AUTO(selection_free) struct selection sel = {0};
     AUTO_TEMPFILE struct tempfile manifest = TEMPFILE_INIT;
@@ -182,7 +194,7 @@ int step_files_run(struct step_run *s, struct err *e) {
     parts_token(s->run->plan, s->step->hash, job.token);
     rc = files_send(s->run->destination_files, &job, &counts, s->result.digest, e);
     to_result(&counts, &s->result);
-    return rc != 0 ? rc : tempfile_publish(&manifest, e);
+    return rc != 0 ? rc : publish(s->run, &manifest, leaf, &folder, e);
 }
 
 static int on_difference(void *arg, const char *path, const char *what, const char *detail,

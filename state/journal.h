@@ -42,6 +42,10 @@ struct journal_options {
     int64_t patience_ms; // with a program that holds the database; 0: for ever
     void (*on_wait)(void *arg, const char *text); // one line for the log
     void *arg;
+    // Called by the writer thread right before each commit: makes safe what the records speak of.
+    // Its failure is one of the commit. NULL: nothing is left to be done.
+    int (*before_commit)(void *before_arg, struct err *e);
+    void *before_arg;
 };
 
 // Creates the work directory's journal for a plan: the migration row and a row per step. The file

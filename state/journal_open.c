@@ -24,6 +24,8 @@ static struct journal *journal_new(const struct journal_options *o) {
     j->program_version = must_strdup(o->program_version);
     j->on_wait = o->on_wait;
     j->on_wait_arg = o->arg;
+    j->before_commit = o->before_commit;
+    j->before_arg = o->before_arg;
     j->patience_ns = o->patience_ms * 1000000;
     return j;
 }

@@ -87,6 +87,9 @@ static int writer_sync(struct journal *j, struct err *e) {
         return rc;
     }
     int64_t began = clock_mono_ns();
+    if (j->before_commit != NULL && j->before_commit(j->before_arg, e) != 0) {
+        return e->code;
+    }
     do {
         rc = sqlite3_exec(j->db.handle, "COMMIT", NULL, NULL, NULL);
     } while ((rc & 0xff) == SQLITE_BUSY);

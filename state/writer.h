@@ -66,6 +66,8 @@ struct journal {
     char *program_version;
     void (*on_wait)(void *arg, const char *text);
     void *on_wait_arg;
+    int (*before_commit)(void *arg, struct err *e);
+    void *before_arg;
     int64_t patience_ns; // 0: for ever
 
     // The writer thread's own; nobody else touches them while it runs.

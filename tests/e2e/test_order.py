@@ -36,7 +36,8 @@ def files_can_be_unnamed(folder):
 
 def followed(log, roots, journal):
     """The disk at the end, and for each step that the journal told done: what was not safe then."""
-    disk, told = durable.Disk(roots), {}
+    # A manifest's record is what counts, and that waits for its content.
+    disk, told = durable.Disk(roots, later=[".manifest"]), {}
     for name, arguments, result, when in durable.calls(log):
         fd = durable.FD.match(arguments)
         if name == "pwrite64" and fd and fd[1] == journal:

@@ -101,6 +101,15 @@ def test_full_disk_at_the_start(migration):
     migration.assert_arrived()
 
 
+def test_manifests_that_cannot_be_synced(migration):
+    """Their steps are not told done: the journal ends with it, and they are run again."""
+    failed = migration.start_apply(env={"MVIMIG_FAULT": "unsynced-sync:fail=EIO:1"}).wait().expect(10)
+    assert "work directory cannot be synced" in failed.stderr
+    migration.resume().ok()
+    migration.assert_arrived()
+    migration.mvimig.run("audit", migration.work_dir).ok()
+
+
 @pytest.mark.parametrize("number,status,name", [(signal.SIGTERM, 143, "TERMINATED"),
                                                 (signal.SIGINT, 130, "INTERRUPTED")])
 def test_first_signal_ends_in_good_order(migration, number, status, name):

@@ -58,7 +58,9 @@ def place(directory, name):
 class Disk:
     """Names and contents that are not safe yet, below some roots, and since when."""
 
-    def __init__(self, roots):
+    def __init__(self, roots, later=()):
+        """`later`: endings of names that may come before their content is safe."""
+        self.later = tuple(later)
         self.roots = [os.fspath(r) for r in roots]
         self.contents, self.names = {}, {}
         self.now = 0.0
@@ -95,13 +97,16 @@ class Disk:
             self.named(place(*AT.findall(arguments)[1]))
 
     def move(self, old, new):
-        if old in self.contents:
+        content = self.contents.get(old)
+        if content is not None and not new.endswith(self.later):
             self.wrong.append(f"{new} got its name before its content was synced")
         for pending in (self.contents, self.names):
             for p in [p for p in pending if p.startswith(old + "/")]:
                 pending[new + p[len(old):]] = pending.pop(p)
         self.gone(old)
         self.named(new)
+        if content is not None:
+            self.contents[new] = content
         self.renamed += 1
 
     def synced(self, name, path):
