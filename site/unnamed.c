@@ -12,7 +12,7 @@
 #include "base/fault.h"
 #include "base/must.h"
 
-// Below this, all descriptors are for what cannot do without.
+// With fewer than LIMIT_MIN, all descriptors are for what cannot do without.
 #define LIMIT_MIN 1024
 #define LIMIT_MAX 65536
 
@@ -23,9 +23,13 @@ static void look_at_limit(void) {
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         return;
     }
-    const struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
-    rlim_t now = setrlimit(RLIMIT_NOFILE, &raised) == 0 ? limit.rlim_max : limit.rlim_cur;
-    now = now > LIMIT_MAX ? LIMIT_MAX : now; // RLIM_INFINITY is the largest number
+    // Not higher: children have the same limit, and some close all that it allows, one by one.
+    rlim_t wanted = limit.rlim_max < LIMIT_MAX ? limit.rlim_max : LIMIT_MAX;
+    const struct rlimit raised = {.rlim_cur = wanted, .rlim_max = limit.rlim_max};
+    rlim_t now = limit.rlim_cur < LIMIT_MAX ? limit.rlim_cur : LIMIT_MAX;
+    if (now < wanted && setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+        now = wanted;
+    }
     atomic_store(&n_max, now < LIMIT_MIN ? 0 : (size_t)now / 2);
 }
 

@@ -10,8 +10,8 @@
 #include <sys/types.h>
 
 // A new file on the directory's file system, for reading and writing. -1 with errno; EMFILE also
-// when as many as may be have no name yet: half of what the process may have, whose soft limit is
-// raised to the hard one by the first call, and none where that is small.
+// when as many as may be have no name yet: half of what the process may have, whose soft limit the
+// first call raises, and none where that is small.
 int unnamed_open(int dir, mode_t mode);
 // Gives it a name, where nothing may stand (EEXIST). The descriptor stays. -1 with errno.
 int unnamed_link(int fd, int dir, const char *name);
