@@ -126,6 +126,10 @@ bool graph_take(struct graph *g, bool restore, size_t *step) {
     return true;
 }
 
+bool graph_ready(const struct graph *g, bool restore) {
+    return g->ready[restore].n > 0;
+}
+
 void graph_finish(struct graph *g, size_t step) {
     for (size_t i = g->first[step]; i < g->first[step + 1]; i++) {
         size_t dependent = g->dependents[i];

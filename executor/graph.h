@@ -18,6 +18,8 @@ void graph_free(struct graph *g);
 // `restore`: of the restores that are ready, when there are any; otherwise of the other steps, when
 // there are any.
 bool graph_take(struct graph *g, bool restore, size_t *step);
+// Whether a restore, or another step, is ready.
+bool graph_ready(const struct graph *g, bool restore);
 // The step is done: those that waited only for it become ready.
 void graph_finish(struct graph *g, size_t step);
 // Steps neither taken nor finished.

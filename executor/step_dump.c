@@ -7,13 +7,18 @@
 #include "base/fault.h"
 #include "executor/dump.h"
 
-// Batches of a restore are byte positions in the file that is about to be replaced.
+// Batches of a restore are byte positions in the file that is about to be replaced. One that never
+// began has none.
 static int forget_restores(struct step_run *s, struct err *e) {
     const struct plan *p = s->run->plan;
     size_t self = (size_t)(s->step - p->steps);
     for (size_t i = 0; i < p->n_steps; i++) {
         if (p->steps[i].kind == KIND_RESTORE && p->steps[i].from_index == self) {
-            int rc = journal_batches_forget(s->run->journal, &p->steps[i], e);
+            struct step_status known = {0};
+            int rc = journal_step(s->run->journal, p->steps[i].hash_text, &known, e);
+            if (rc == 0 && known.attempts > 0) {
+                rc = journal_batches_forget(s->run->journal, &p->steps[i], e);
+            }
             if (rc) {
                 return rc;
             }

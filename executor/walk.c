@@ -18,14 +18,22 @@
 
 #define TICK_NS 200000000 // a progress line five times a second looks alive and costs nothing
 
+// A dump is what its restores are checked against: none of them begins before its end is durable.
+struct told {
+    size_t step;
+    uint64_t mark; // of the journal
+};
+
 struct walk {
     struct run *run;
     pthread_mutex_t lock;
     pthread_cond_t change;
     struct graph *graph;
-    bool *needed;         // dumps whose restore is not done: their files must be there
-    bool *taken;          // were ready, and were decided on
-    bool *rerun;          // done before, and to be done again
+    bool *needed;      // dumps whose restore is not done: their files must be there
+    bool *taken;       // were ready, and were decided on
+    bool *rerun;       // done before, and to be done again
+    struct told *told; // dumps that have ended, whose record is on its way to the disk
+    size_t n_told;
     int running, reading; // reading: of those, the ones that are no restores
     int workers, workers_max;
     bool no_more;     // take no further steps
@@ -156,7 +164,10 @@ static void note_result(struct walk *w, size_t i, int rc, const struct step_resu
         w->out->done++;
         w->run->progress.steps_done++;
         step_result_add(&w->out->totals, result);
-        graph_finish(w->graph, i);
+        if (s->kind == KIND_DUMP && !w->run->dry_run)
+            w->told[w->n_told++] = (struct told){i, journal_mark(w->run->journal)};
+        else
+            graph_finish(w->graph, i);
     } else if (rc == ERR_JOURNAL) {
         w->fatal = *failure;
         w->no_more = true;
@@ -200,6 +211,42 @@ static void run_step(struct walk *w, size_t i, struct worker_sessions *sessions)
     }
 }
 
+static void finish_durable(struct walk *w) {
+    size_t left = 0;
+    for (size_t i = 0; i < w->n_told; i++) {
+        if (journal_settled(w->run->journal, w->told[i].mark))
+            graph_finish(w->graph, w->told[i].step);
+        else
+            w->told[left++] = w->told[i];
+    }
+    w->n_told = left;
+}
+
+// Takes the next step; false when none is ready. One worker reads while the others write: so
+// neither end waits for the other, and what was dumped is restored while the page cache still has
+// it. Alone, a worker keeps to the order of the plan. The journal takes its time to commit; a
+// worker that would have nothing of its kind to do until then asks for it at once. Called with the
+// lock held.
+static bool take(struct walk *w, size_t *step) {
+    finish_durable(w);
+    if (w->n_told > 0 && !graph_ready(w->graph, w->reading > 0)) {
+        struct err e = {0};
+        w->running++;
+        pthread_mutex_unlock(&w->lock);
+        int rc = journal_settle(w->run->journal, &e);
+        pthread_mutex_lock(&w->lock);
+        w->running--;
+        if (rc != 0) {
+            w->fatal = e;
+            w->no_more = true;
+            return false;
+        }
+        finish_durable(w);
+        pthread_cond_broadcast(&w->change);
+    }
+    return graph_take(w->graph, w->reading > 0, step);
+}
+
 static void *worker(void *arg) {
     struct walk *w = arg;
     struct worker_sessions sessions = {0};
@@ -208,10 +255,7 @@ static void *worker(void *arg) {
     for (;;) {
         if (stop_asked())
             w->no_more = true;
-        // One worker reads while the others write: so neither end waits for the other, and what
-        // was dumped is restored while the page cache still has it. Alone, a worker keeps to the
-        // order of the plan.
-        if (!w->no_more && graph_take(w->graph, w->reading > 0, &step)) {
+        if (!w->no_more && take(w, &step)) {
             bool reads = w->run->plan->steps[step].kind != KIND_RESTORE;
             w->running++;
             w->reading += reads;
@@ -336,12 +380,14 @@ int walk(struct run *r, void (*tick)(void *arg), void *arg, struct walk_outcome 
     AUTO_FREE bool *needed = must_calloc(n, sizeof *needed);
     AUTO_FREE bool *rerun = must_calloc(n, sizeof *rerun);
     AUTO_FREE bool *taken = must_calloc(n, sizeof *taken);
+    AUTO_FREE struct told *told = must_calloc(n, sizeof *told);
     MUST(r->jobs >= 1 && r->jobs <= 64);
     struct walk w = {.run = r,
                      .out = out,
                      .needed = needed,
                      .rerun = rerun,
                      .taken = taken,
+                     .told = told,
                      .workers = r->dry_run ? 1 : r->jobs};
     memset(out, 0, sizeof *out);
     w.workers_max = w.workers;

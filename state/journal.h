@@ -7,11 +7,12 @@
 //
 // Threads: any number of workers call; one writer thread owns the writing connection. Calls of
 // several workers share transactions; a call returns only when its own change is durable, but for
-// journal_step_begin, journal_batch and journal_step_end (but of a dump), which return once it is
-// made: they say what was done at the destination, and to lose the newest of them in a kill means
-// only to do that again (never one without those that were told after it). A reader that holds the
-// database busy is waited out, with one log line a minute through on_wait (which the writer thread
-// calls), never a failure.
+// journal_step_begin, journal_batch and journal_step_end, which return once it is made: they say
+// what was done, and to lose the newest of them in a kill means only to do that again (never one
+// without those that were told after it). Who builds on one of them waits with journal_settle, or
+// asks journal_settled: no restore begins before the end of its dump is durable. A reader that
+// holds the database busy is waited out, with one log line a minute through on_wait (which the
+// writer thread calls), never a failure.
 //
 // Errors: a call whose own change is refused (a batch recorded twice, a step that is done already)
 // fails alone. A failure of the file itself, or of a commit, ends the journal: that call and every
@@ -78,6 +79,10 @@ int journal_run_begin(struct journal *j, const char *command, const char *plan_d
 int journal_run_end(struct journal *j, int exit_status, const char *outcome, struct err *e);
 // Waits until all that was told is durable, and so seen by others that read the journal.
 int journal_settle(struct journal *j, struct err *e);
+// The same without waiting: journal_mark stands for all that was told so far, and journal_settled
+// says whether that is durable.
+uint64_t journal_mark(const struct journal *j);
+bool journal_settled(const struct journal *j, uint64_t mark);
 
 // One attempt at one step, which must be PENDING or FAILED. *attempt identifies it in the calls
 // below. Conflicts and problems that no batch stands for are superseded: this attempt looks again.

@@ -138,6 +138,15 @@ int journal_settle(struct journal *j, struct err *e) {
     return WRITER_QUICK(j, nothing, NULL, e);
 }
 
+// What was told was made in a transaction that is committed already, or will be by the next commit.
+uint64_t journal_mark(const struct journal *j) {
+    return j->commits + 1;
+}
+
+bool journal_settled(const struct journal *j, uint64_t mark) {
+    return j->commits >= mark;
+}
+
 struct event_args {
     const char *kind, *step, *detail;
 };

@@ -105,9 +105,7 @@ int journal_step_end(struct journal *j, const struct plan_step *s, int64_t attem
                             .stopped = error != NULL && stop_asked() && error->code == stop_error(),
                             .milliseconds = attempt_milliseconds(j, attempt),
                             .findings = findings};
-    // A dump is what its restores are checked against: none of them begins before that is durable.
-    int rc = s->kind == KIND_DUMP ? WRITER_RUN(j, step_end, &args, e)
-                                  : WRITER_EARLY(j, step_end, &args, e);
+    int rc = WRITER_EARLY(j, step_end, &args, e);
     if (rc != 0) {
         attempt_give_back(j, attempt, findings);
         return err_wrap(e, "%s: ending the step", s->id);

@@ -160,6 +160,7 @@ static void writer_commit(struct journal *j) {
         return;
     }
     j->open = j->hurry = false;
+    j->commits++;
     writer_release(j, NULL);
 }
 

@@ -79,6 +79,7 @@ struct journal {
     int64_t generation;            // ours (state/owner.h); 0: not claimed
     int64_t next_beat;             // monotonic
     _Atomic bool taken_over;       // somebody else has a later generation
+    _Atomic uint64_t commits;      // that succeeded
     bool open;                     // a transaction with changes is open
     bool hurry;                    // it holds a quick one
     struct operation *held;        // applied in it; their callers wait for the commit

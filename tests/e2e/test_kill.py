@@ -111,6 +111,20 @@ def test_kill_at_a_named_moment(ends, mvimig, moment):
     assert_told(migration)
 
 
+def test_no_restore_begins_before_its_dump_is_in_the_journal(ends, mvimig):
+    """Commits take their time; the first document that is sent finds the journal with its dump."""
+    ends.source.db.DataSetFiles.insert_many({"_id": f"{n:04}", "dataset_id": "d"} for n in range(30))
+    migration = Migration(ends, mvimig)
+    migration.plan().ok()
+    running = migration.start_apply(
+        env={"MVIMIG_FAULT": "journal-after-commit:sleep=100:1+,restore.insert:kill:1"})
+    assert running.wait().rc == -9, "did not fire"
+    assert migration.ask("select count(*) from step where kind = 'dump' and state = 'done'")[0][0] > 0
+    migration.resume().ok()
+    there = oracle.documents(ends.destination.db, ["DataSetFiles"])
+    assert there == oracle.documents(ends.source.db, ["DataSetFiles"])
+
+
 def test_terminate_and_resume(ends, mvimig):
     migration = Migration(ends.fill(), mvimig)
     migration.plan().ok()

@@ -140,6 +140,16 @@ def test_lock_timeout(migration):
     migration.assert_arrived()
 
 
+def test_a_worker_alone_restores_last(migration):
+    """Although the ends of dumps are durable late, and what has no files could be restored by then."""
+    migration.start_apply("--jobs", "1", env={"MVIMIG_FAULT": "journal-after-commit:sleep=20:1+"}) \
+        .wait().ok()
+    kinds = [kind for kind, in migration.ask("select step.kind from attempt join step on step.id = attempt.step "
+                                             "order by attempt.id")]
+    restores = [kind == "restore" for kind in kinds]
+    assert restores == sorted(restores)
+
+
 def test_every_decision_has_a_line(migration):
     told = migration.apply("--log-level", "debug").ok().stderr
     for name, _, _ in steps(migration):
