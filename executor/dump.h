@@ -18,10 +18,11 @@ struct dump {
     struct segment_writer *out; // or, when NULL,
     int (*take)(void *arg, const uint8_t *doc, size_t len, struct err *e);
     void *take_arg;
-    const char *by;             // the field that the set is about; "_id" when the plan names none
-    const struct strtab *ids;   // of the set; NULL: the step has none
-    const struct strtab *known; // with orphansOf: every _id there that a set can hold
-    uint64_t documents, bytes;  // written so far
+    const char *by;              // the field that the set is about; "_id" when the plan names none
+    const struct strtab *ids;    // of the set; NULL: the step has none
+    const struct strtab *known;  // with orphansOf: every _id there that a set can hold
+    uint64_t documents, bytes;   // written so far
+    uint64_t shown, shown_bytes; // of those, in the progress line
 };
 
 // Every document that the step takes, as it is at the source now, without a file.
@@ -31,6 +32,9 @@ int dump_each(struct step_run *s, struct mongo *source,
 
 // Writes a document that the query found, when the step's filter lets it through.
 int dump_document(struct dump *d, const uint8_t *doc, size_t len, struct err *e);
+
+// Brings the progress line up to date; dump_document does so now and then.
+void dump_progress(struct dump *d);
 
 // All documents from from_id (inclusive; NULL: the first) to to_id (exclusive; NULL: the last).
 // `filter` (may be NULL) is the server's part of the step's filter.

@@ -4,6 +4,11 @@
 #include "executor/dump.h"
 #include "site/bson_frame.h"
 
+// The counters of the progress line are shared: touched for each document they cost more than what
+// else is done about a small one here.
+#define PROGRESS_DOCUMENTS 100
+#define PROGRESS_BYTES (1u << 20)
+
 // The string value of the step's field: 1, 0 when it is missing or no string, -1 damaged.
 static int string_value(const struct dump *d, const uint8_t *doc, size_t len, const char **text,
                         size_t *text_len) {
@@ -33,6 +38,12 @@ static int wanted(const struct dump *d, const uint8_t *doc, size_t len) {
            (d->known && !strtab_has(d->known, text, text_len));
 }
 
+void dump_progress(struct dump *d) {
+    step_progress(d->s, d->documents - d->shown, d->bytes - d->shown_bytes);
+    d->shown = d->documents;
+    d->shown_bytes = d->bytes;
+}
+
 int dump_document(struct dump *d, const uint8_t *doc, size_t len, struct err *e) {
     int take = wanted(d, doc, len);
     if (take < 0) {
@@ -48,7 +59,10 @@ int dump_document(struct dump *d, const uint8_t *doc, size_t len, struct err *e)
     if (rc == 0) {
         d->documents++;
         d->bytes += len;
-        step_progress(d->s, 1, len);
+        if (d->documents - d->shown == PROGRESS_DOCUMENTS ||
+            d->bytes - d->shown_bytes >= PROGRESS_BYTES) {
+            dump_progress(d);
+        }
     }
     return rc;
 }

@@ -42,7 +42,9 @@ static int dump_with(struct dump *d, struct err *e) {
     d->ids = ids;
     d->known = known;
     int rc = known ? dump_known_ids(s, d->source, step->orphans_of, known, e) : 0;
-    return rc ? rc : read_source(d, e);
+    rc = rc ? rc : read_source(d, e);
+    dump_progress(d);
+    return rc;
 }
 
 static int dump_into(struct step_run *s, struct mongo *source, struct segment_writer *out,
