@@ -303,6 +303,9 @@ int far_digests(struct far_tar *t, const struct frame *f, struct err *e) {
     char path[PATH_REL_MAX + 1];
     int rc = 0;
     size_t n = 0;
+    if (t->batch != NULL) { // its archive is what the shell reads just now
+        return err_set(e, ERR_DATA, "a list of paths amid a batch");
+    }
     t->dir[0] = 0;
     for (size_t all = 0; rc == 0 && k.at < k.len; all++) {
         const char *leaf;

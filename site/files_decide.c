@@ -163,6 +163,12 @@ static bool asks(const struct item *i) {
     return i->state == ITEM_DOUBT && i->far->type == TREE_FILE;
 }
 
+// The tools of a far end without a receiver do one thing at a time.
+static int digest_ask(struct sender *s, const struct buf *paths, struct err *e) {
+    int rc = (s->session.keeps.flags & KEEP_AMID) != 0 ? 0 : batch_end(s, e);
+    return rc < 0 ? rc : session_digest_ask(&s->session, paths, e);
+}
+
 // Asks for the digests of as many as fit into one frame.
 static size_t ask(struct sender *s, struct err *e, int *rc) {
     AUTO_BUF struct buf paths = BUF_INIT(PROTOCOL_FRAME_MAX);
@@ -176,7 +182,7 @@ static size_t ask(struct sender *s, struct err *e, int *rc) {
             n++;
         }
     }
-    *rc = n == 0 ? 0 : session_digest_ask(&s->session, &paths, e);
+    *rc = n == 0 ? 0 : digest_ask(s, &paths, e);
     return n;
 }
 
@@ -240,7 +246,7 @@ static int decide_dir(struct sender *s, struct item *i, struct dir *d, struct er
         AUTO_BUF struct buf path = BUF_INIT(PATH_REL_MAX + 3);
         size_t at = 0;
         put_text(&path, i->path);
-        rc = session_digest_ask(&s->session, &path, e);
+        rc = digest_ask(s, &path, e);
         rc = rc < 0 ? rc : session_digest_next(&s->session, &at, &far, e);
     }
     rc = rc < 0 ? rc : conflict(s, i, far.digest, e);

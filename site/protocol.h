@@ -16,7 +16,7 @@
 //     LIST   credit                ─►
 //                                  ◄─ PAGE ... PAGE, LISTED     as far as the credit goes
 //     MORE   credit                ─►
-//     DIGEST paths                 ─►
+//     DIGEST paths                 ─►           amid a batch only where WELCOME says so
 //                                  ◄─ DIGESTS  in the same order
 //     BATCH  number                ─►
 //     TAR    bytes ... TAR         ─►           one pax archive for each batch
@@ -192,6 +192,7 @@ enum keep_flag {
     KEEP_PARTS = 1 << 5,    // not of files: parts of large ones, from one session to the next
     KEEP_PARTED = 1 << 6,   // and some of this step are there
     KEEP_CHECKSUM = 1 << 7, // content is compared by its checksum (base/checksum.h)
+    KEEP_AMID = 1 << 8,     // DIGEST is answered amid a batch; else there must be none
 };
 struct keeps {
     uint32_t flags;

@@ -50,8 +50,8 @@ static int welcome(struct receiver *r, const struct frame *f, struct err *e) {
     put_text(&b, PROTOCOL_MAGIC);
     put_u16(&b, PROTOCOL_VERSION);
     buf_put(&b, r->nonce, sizeof r->nonce);
-    put_u32(&b, r->stage.keeps.flags | KEEP_CHECKSUM | (r->parts.usable ? KEEP_PARTS : 0) |
-                    (r->parts.there ? KEEP_PARTED : 0));
+    put_u32(&b, r->stage.keeps.flags | KEEP_CHECKSUM | KEEP_AMID |
+                    (r->parts.usable ? KEEP_PARTS : 0) | (r->parts.there ? KEEP_PARTED : 0));
     put_u64(&b, r->stage.keeps.mtime_ns);
     return wire_send(&r->wire, FRAME_WELCOME, b.data, b.len, e);
 }

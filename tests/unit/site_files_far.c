@@ -198,6 +198,22 @@ static void test_conflicts_and_links_in_the_way(void **state) {
 }
 
 // Streams that are cut: done is told only when it is, and the next send completes.
+// What is in doubt is asked for while a batch comes in, of which some was unpacked there.
+static void test_digests_amid_a_batch(void **state) {
+    struct place *p = *state;
+    assert_true(reach(p, &fars[0], RECEIVER_TAR));
+    put_text_file(p->source, "d/a", "ours");
+    put_text_file(p->destination, "d/a", "theirs");
+    put_seeded(p->source, "d/b", 3u << 20, 1);
+    put_text_file(p->source, "d/c/in", "a directory");
+    put_text_file(p->destination, "d/c", "a file");
+    put_seeded(p->source, "d/d", 3u << 20, 2);
+    send_all(p);
+    assert_non_null(strstr(buf_str(&p->told), "|conflict d/c replaced  "));
+    assert_non_null(strstr(buf_str(&p->told), "|conflict d/a replaced "));
+    expect_equal_trees(p);
+}
+
 static void test_cut_streams(void **state) {
     struct place *p = *state;
     static const char *const forms[] = {"head -c $n | \"$@\"; exit 0",
@@ -368,6 +384,7 @@ int main(void) {
         PLACED(test_trees_arrive_whole),
         PLACED(test_deleting),
         PLACED(test_conflicts_and_links_in_the_way),
+        PLACED(test_digests_amid_a_batch),
         PLACED(test_cut_streams),
         PLACED(test_changes_meanwhile),
         PLACED(test_what_is_missing_is_told),
