@@ -22,6 +22,7 @@ struct run_progress {
     _Atomic uint64_t items, bytes; // handled so far: files and documents; bytes of content
     _Atomic uint64_t steps_done, steps_failed, steps_running;
     _Atomic uint64_t retries, conflicts, problems;
+    _Atomic uint64_t streams; // of files, beside the one of each running step
 };
 
 // What the delete steps of a plan come to together, for their `max`; walk() prepares it.

@@ -138,6 +138,22 @@ static void on_note(void *arg, const char *text) {
     run_log(s->run, RUN_LOG_WARNING, s->step->id, "%s", text);
 }
 
+// A step that has much to send gets the streams that no other step needs. Those that become ready
+// later do not wait for them: of files there are none, since all are ready at once.
+static bool on_stream_more(void *arg) {
+    struct run *r = ((struct sending *)arg)->s->run;
+    uint64_t now = r->progress.streams;
+    while (r->progress.steps_running + now < (uint64_t)r->jobs) {
+        if (atomic_compare_exchange_weak(&r->progress.streams, &now, now + 1))
+            return true;
+    }
+    return false;
+}
+
+static void on_stream_less(void *arg) {
+    ((struct sending *)arg)->s->run->progress.streams--;
+}
+
 // Opens the folder of a product below the work directory, made where it is missing.
 static int product_folder(const struct run *r, const struct plan_step *s, char *path,
                           const char **leaf, int *fd, struct err *e) {
@@ -190,6 +206,8 @@ int step_files_run(struct step_run *s, struct err *e) {
                             .laid = on_laid,
                             .problem = on_problem,
                             .progress = on_progress,
+                            .stream_more = on_stream_more,
+                            .stream_less = on_stream_less,
                             .note = on_note};
     parts_token(s->run->plan, s->step->hash, job.token);
     rc = files_send(s->run->destination_files, &job, &counts, s->result.digest, e);

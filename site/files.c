@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fault.h"
 #include "base/stop.h"
 #include "site/files_private.h"
 #include "site/stage.h"
@@ -20,13 +21,16 @@ void file_end_free(struct file_end *end) {
 
 // --- the walk
 
-static int stopped(struct err *e) {
-    return stop_asked() ? err_set(e, stop_error(), "stopped") : 0;
+int sender_stopped(const struct sender *s, struct err *e) {
+    return stop_asked() ? err_set(e, stop_error(), "stopped")
+           : s->streams_of != NULL && streams_given_up(s->streams_of)
+               ? err_set(e, ERR_RETRY, "given up")
+               : 0;
 }
 
 static int on_entry(void *arg, const struct tree_entry *t, struct err *e) {
     struct sender *s = arg;
-    int rc = stopped(e);
+    int rc = sender_stopped(s, e);
     rc = rc < 0 ? rc : dir_leave_to(s, t->path, e);
     int found = rc < 0 ? rc : session_seek(&s->session, t->path, e);
     if (found < 0) {
@@ -70,8 +74,10 @@ static int walk_source(struct sender *s, struct err *e) {
     const struct tree_walker w = {.entry = on_entry, .unreadable = on_unreadable, .arg = s};
     int rc = tree_walk(s->job->source_root, &s->job->selection, &w, e);
     rc = rc < 0 ? rc : dir_leave_to(s, NULL, e);
+    rc = rc < 0 ? rc : streams_settle(s, e);
     rc = rc < 0 ? rc : decide_doubts(s, e);
-    return rc < 0 ? rc : batch_end(s, e);
+    rc = rc < 0 ? rc : batch_end(s, e);
+    return streams_end(s, rc, e);
 }
 
 static void note_keeps(struct sender *s) {
@@ -110,6 +116,7 @@ static int finish(struct sender *s, int rc, char manifest_digest[HASH_HEX], stru
         batch_wait_all(s, &ignored);
         return rc;
     }
+    MUST(rc < 0 || s->first == NULL); // all of it is in the manifest
     rc = rc < 0 ? rc : batch_wait_all(s, e);
     rc = rc < 0 ? rc : ranges_drop(s, e);
     rc = rc < 0 || s->manifest == NULL ? rc : manifest_finish(s->manifest, manifest_digest, e);
@@ -126,8 +133,9 @@ static int finish(struct sender *s, int rc, char manifest_digest[HASH_HEX], stru
     return rc;
 }
 
-static void sender_free(struct sender *s) {
+void sender_free(struct sender *s) {
     queue_free(s);
+    streams_free(s->streams);
     batches_free(s);
     session_close(&s->session);
     source_free(s);
@@ -135,21 +143,30 @@ static void sender_free(struct sender *s) {
     free(s);
 }
 
-int files_send(struct file_end *destination, const struct files_job *job,
-               struct files_counts *counts, char manifest_digest[HASH_HEX], struct err *e) {
-    const struct tree_selection *t = &job->selection;
+struct sender *sender_new(const struct files_job *job, struct files_counts *counts) {
     struct sender *s = must_calloc(1, sizeof *s);
-    *counts = (struct files_counts){0};
-    manifest_digest[0] = 0;
     s->job = job;
     s->counts = counts;
     s->last = &s->first;
     s->flying_last = &s->flying;
     s->parent = (struct tree_parent)TREE_PARENT_INIT(job->source_root);
+    s->batch_items = FAULT("streams-soon") != 0 ? BATCH_ITEMS_SOON : BATCH_ITEMS;
     s->hash = hash_new();
     s->checksum = checksum_new();
     s->piece = must_calloc(1, PIECE_HEAD + SOURCE_BUFFER);
     s->buffer = s->piece + PIECE_HEAD;
+    return s;
+}
+
+int files_send(struct file_end *destination, const struct files_job *job,
+               struct files_counts *counts, char manifest_digest[HASH_HEX], struct err *e) {
+    const struct tree_selection *t = &job->selection;
+    struct sender *s = sender_new(job, counts);
+    *counts = (struct files_counts){0};
+    manifest_digest[0] = 0;
+    if (job->stream_more != NULL && !job->dry_run) {
+        streams_new(s);
+    }
     if (job->manifest_fd >= 0) {
         s->manifest = manifest_writer_new(job->manifest_fd, t->under, t->except, t->n_except);
     }

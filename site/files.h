@@ -101,15 +101,20 @@ struct files_job {
     void (*progress)(void *arg, uint64_t files, uint64_t bytes); // small steps, any time
     void (*note)(void *arg, const char *text); // what the destination cannot keep, and the
                                                // transport's remark; once per end
+    // Asked when there is so much to send that a further stream would do: true: there may be one
+    // more beside that of this call, until stream_less gives it back. NULL: never.
+    bool (*stream_more)(void *arg);
+    void (*stream_less)(void *arg);
     // dry_run: what a real run would do; `what` is "missing" or as in struct files_verify.
     int (*difference)(void *arg, const char *path, const char *what, const char *detail,
                       struct err *e);
 };
-// Callbacks other than `problem` and `conflict` may be NULL. A conflict is told before anything at
-// its path is touched; under CONFLICT_FAIL nothing at such paths is touched, all else is sent, and
-// the call ends with ERR_CONFLICTS. A stop (base/stop.h) ends it with the code of the stop after
-// the batches in flight are durable and told.
-// ERR_RETRY when the stream broke (the same call may succeed on a new one).
+// Callbacks other than `problem` and `conflict` may be NULL. With stream_more some come from other
+// threads, one at a time; stream_more and stream_less from the caller's. A conflict is told before
+// anything at its path is touched; under CONFLICT_FAIL nothing at such paths is touched, all else
+// is sent, and the call ends with ERR_CONFLICTS. A stop (base/stop.h) ends it with the code of the
+// stop after the batches in flight are durable and told. ERR_RETRY when the stream broke (the same
+// call may succeed on a new one).
 int files_send(struct file_end *destination, const struct files_job *job,
                struct files_counts *counts, char manifest_digest[HASH_HEX], struct err *e);
 

@@ -149,7 +149,7 @@ static int batch_begin(struct sender *s, struct err *e) {
 // A batch with room for one more item of that size.
 static int batch_for(struct sender *s, uint64_t size, struct err *e) {
     struct out_batch *b = s->batch;
-    if (b != NULL && (b->members.n + b->mends.n >= BATCH_ITEMS || b->bytes >= BATCH_BYTES ||
+    if (b != NULL && (b->members.n + b->mends.n >= s->batch_items || b->bytes >= BATCH_BYTES ||
                       (b->bytes > 0 && size >= BATCH_BYTES - b->bytes))) {
         int rc = batch_end(s, e);
         if (rc < 0) {

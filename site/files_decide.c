@@ -63,21 +63,10 @@ static int equal(struct sender *s, struct item *i, struct err *e) {
                            : batch_mend(s, &i->t, what, true, e);
 }
 
-static int send(struct sender *s, struct item *i, struct err *e) {
-    if (i->dir != NULL) {
-        i->dir->dirty = true;
-    }
-    if (s->job->dry_run) {
-        i->state = ITEM_DONE;
-        s->counts->sent++;
-        s->counts->sent_bytes += i->t.type == TREE_FILE ? i->t.size : 0;
-        progress(s, i, false);
-        return i->replace ? 0 : tell_difference(s, i->path, 0, e);
-    }
-    int rc = batch_send(s, i, e);
+// What became of an item that was to be sent.
+static int sent(struct sender *s, struct item *i, int rc, struct err *e) {
     if (rc == SOURCE_OK) {
         i->state = ITEM_DONE;
-        source_remember(s, i);
         progress(s, i, true);
         return 0;
     }
@@ -90,6 +79,35 @@ static int send(struct sender *s, struct item *i, struct err *e) {
                ? problem(s, i, "changed", "it changed each time while it was read", e)
            : rc < 0 ? rc
                     : 0;
+}
+
+static int send(struct sender *s, struct item *i, struct err *e) {
+    if (i->dir != NULL) {
+        i->dir->dirty = true;
+    }
+    if (s->job->dry_run) {
+        i->state = ITEM_DONE;
+        s->counts->sent++;
+        s->counts->sent_bytes += i->t.type == TREE_FILE ? i->t.size : 0;
+        progress(s, i, false);
+        return i->replace ? 0 : tell_difference(s, i->path, 0, e);
+    }
+    bool away;
+    int rc = streams_offer(s, i, &away, e);
+    if (rc < 0 || away) {
+        return rc;
+    }
+    rc = batch_send(s, i, e);
+    if (rc == SOURCE_OK) {
+        source_remember(s, i);
+    }
+    return sent(s, i, rc, e);
+}
+
+int decide_returned(struct sender *s, struct item *i, struct err *e) {
+    int rc = sent(s, i, i->outcome, e);
+    s->doubts += i->state == ITEM_AGAIN;
+    return rc;
 }
 
 // What stands at the destination is as an earlier pass laid it: only the source has changed since.
@@ -317,6 +335,9 @@ int decide(struct sender *s, struct item *i, struct dir *inside, struct err *e) 
     }
     if (inside != NULL && i->state == ITEM_GONE) {
         inside->blocked = true;
+    }
+    if (inside != NULL && inside->sent) {
+        inside->made_by = s->next_number - 1;
     }
     return queue_add(s, i, e);
 }

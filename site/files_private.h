@@ -8,6 +8,8 @@
 //     files_source.c   reading one entry's content
 //     files_ranges.c   a large file, in ranges
 //     files_batch.c    batches, and the receipts for them
+//     files_streams.c  further streams for a step that has much to send; with files_carrier.c, a
+//                      stream's thread, and files_voice.c, what all of them tell
 #pragma once
 
 #include <archive.h>
@@ -74,6 +76,8 @@ struct session_selection {
 // they are not.
 int session_select(struct session *s, int source_root, const struct session_selection *x,
                    struct err *e);
+// SELECT alone, for a session that only brings something.
+int session_place(struct session *s, int source_root, const char *under, struct err *e);
 // Moves the list up to `path`: 1 when session_entry is that path, 0 when the destination lacks it.
 int session_seek(struct session *s, const char *path, struct err *e);
 const struct listed *session_entry(const struct session *s);
@@ -100,13 +104,20 @@ bool session_same_time(const struct session *s, int64_t source_ns, int64_t desti
 
 // --- the sender
 
+struct amount {
+    uint64_t files, bytes;
+};
+
 // A directory that the walk is in, or whose content is still in the queue.
 struct dir {
     struct dir *up;
     bool blocked; // nothing can be laid below it: its entries are problems
     bool dirty;   // its entries changed, so that its own metadata have to be set again
     bool sent;
-    uint8_t need; // enum mend_what
+    bool spread;       // further streams send some of its files
+    uint8_t need;      // enum mend_what
+    uint64_t made_by;  // number of the batch that makes it; sent
+    struct amount due; // what of it was to be sent, so far
     struct tree_entry t;
     char path[];
 };
@@ -114,12 +125,13 @@ struct dir {
 enum item_state {
     ITEM_DOUBT, // digests of both sides are needed
     ITEM_AGAIN, // was not still while it was read
+    ITEM_AWAY,  // a further stream has it: nothing but this is looked at
     ITEM_DONE,  // `m` goes into the manifest
     ITEM_GONE,  // a problem: it does not
     ITEM_STAMP, // the end of `dir`: its metadata are set when all before it is done
 };
 struct item {
-    struct item *next;
+    struct item *next, *away_next;
     enum item_state state;
     struct dir *dir; // the directory it lies in; of ITEM_STAMP the directory itself
     struct tree_entry t;
@@ -130,6 +142,7 @@ struct item {
     bool theirs;        // by policy, so that it stays somebody else's for later passes
     char mark;
     int tries;
+    int outcome; // of one that was away: enum source_result
     char digest[HASH_HEX];
     char *target; // of a symlink
     char path[];
@@ -167,8 +180,15 @@ struct out_batch {
     uint8_t digest[HASH_SIZE];
 };
 #define BATCH_ITEMS 2000
+#define BATCH_ITEMS_SOON 50 // for tests
 #define BATCH_BYTES (64u << 20)
 #define BATCHES_FLYING 2
+
+struct streams;
+// From where on further streams get files, and how many wait for each of them.
+struct streams_limits {
+    struct amount step, dir, waiting;
+};
 
 struct sender {
     const struct files_job *job;
@@ -179,6 +199,11 @@ struct sender {
     struct item *first, **last;       // the queue
     size_t queued, doubts;
     bool failed; // CONFLICT_FAIL met a conflict
+    // files_streams.c
+    struct streams *streams;          // further ones of this sender; NULL: none
+    const struct streams *streams_of; // of the sender whose further stream this is
+    struct streams_limits limits;     // of `streams`
+    struct amount due, due_top;       // what was to be sent so far; of that, directly in `under`
     // files_source.c
     struct tree_parent parent;
     struct hash *hash;
@@ -197,6 +222,7 @@ struct sender {
     struct out_batch *flying, **flying_last;
     size_t n_flying;
     uint64_t next_number;
+    size_t batch_items; // at most
     struct archive *archive;
     struct archive_entry *entry;
     struct buf frame;
@@ -211,11 +237,19 @@ struct first_link {
     char path[];
 };
 
+// files.c
+struct sender *sender_new(const struct files_job *job, struct files_counts *counts);
+void sender_free(struct sender *s);
+// An error when the sender has to end: at a stop, or since the step's other streams failed.
+int sender_stopped(const struct sender *s, struct err *e);
+
 // files_decide.c
 // Does what has to be done with an entry, or leaves it in doubt; takes the item over. `inside` is
 // the directory's own frame, when it is one.
 int decide(struct sender *s, struct item *i, struct dir *inside, struct err *e);
 int decide_doubts(struct sender *s, struct err *e); // until none is left
+// What became of an item that was away is in i->outcome.
+int decide_returned(struct sender *s, struct item *i, struct err *e);
 
 // files_queue.c
 struct item *item_new(const struct tree_entry *t, struct dir *dir);
@@ -275,3 +309,18 @@ int batch_wait_all(struct sender *s, struct err *e);
 int archive_failed(struct sender *s, struct err *e); // why the archive did not take something
 int batch_receipt(void *sender, const struct frame *f, struct err *e);
 void batches_free(struct sender *s);
+
+// files_streams.c. The functions may be called where there are no further streams.
+void streams_new(struct sender *s); // s->job becomes one that all streams may use
+void streams_free(struct streams *x);
+// Hands a file over, which is to be sent to where nothing stands: `taken`; otherwise the sender
+// sends it itself. Must see each item that is to be sent.
+int streams_offer(struct sender *s, struct item *i, bool *taken, struct err *e);
+// Takes back what was read meanwhile. An error: one of the streams has failed.
+int streams_collect(struct sender *s, struct err *e);
+int streams_wait_first(struct sender *s, struct err *e); // until the head of the queue is back
+// Until all that was handed over is back and has its receipt.
+int streams_settle(struct sender *s, struct err *e);
+// Ends them, with rc at once, and adds what they have counted. Returns rc, or their error.
+int streams_end(struct sender *s, int rc, struct err *e);
+bool streams_given_up(const struct streams *x);

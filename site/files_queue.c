@@ -11,6 +11,7 @@
 #include "site/files_private.h"
 
 #define QUEUE_MAX 4096
+#define QUEUE_AWAY_MAX 16384 // while a large file is away at its head
 
 struct item *item_new(const struct tree_entry *t, struct dir *dir) {
     size_t len = strlen(t->path) + 1;
@@ -69,9 +70,8 @@ static int stamp(struct sender *s, struct dir *d, struct err *e) {
 }
 
 int queue_flush(struct sender *s, struct err *e) {
-    int rc = 0;
-    while (rc == 0 && s->first != NULL && s->first->state != ITEM_DOUBT &&
-           s->first->state != ITEM_AGAIN) {
+    int rc = streams_collect(s, e);
+    while (rc == 0 && s->first != NULL && s->first->state >= ITEM_DONE) {
         struct item *i = s->first;
         rc = i->state == ITEM_DONE    ? write_line(s, i, e)
              : i->state == ITEM_STAMP ? stamp(s, i->dir, e)
@@ -102,8 +102,13 @@ int queue_add(struct sender *s, struct item *i, struct err *e) {
     s->queued++;
     s->doubts += i->state == ITEM_DOUBT || i->state == ITEM_AGAIN;
     int rc = queue_flush(s, e);
-    if (rc == 0 && (s->doubts >= PROTOCOL_DIGESTS / 4 || s->queued >= QUEUE_MAX)) {
+    bool away = s->first != NULL && s->first->state == ITEM_AWAY;
+    if (rc == 0 && (s->doubts >= PROTOCOL_DIGESTS / 4 || (s->queued >= QUEUE_MAX && !away))) {
         rc = decide_doubts(s, e);
+    }
+    if (rc == 0 && away && s->queued >= QUEUE_AWAY_MAX) {
+        rc = streams_wait_first(s, e);
+        rc = rc < 0 ? rc : queue_flush(s, e);
     }
     return rc;
 }
@@ -141,6 +146,10 @@ int dir_leave_to(struct sender *s, const char *path, struct err *e) {
     int rc = 0;
     while (rc == 0 && s->dir != NULL && (path == NULL || !tree_is_below(path, s->dir->path))) {
         struct dir *d = s->dir;
+        rc = d->spread ? streams_settle(s, e) : 0; // nothing is laid in it behind its own time
+        if (rc < 0) {
+            break;
+        }
         struct item *i = item_new(&d->t, d);
         i->state = ITEM_STAMP;
         s->dir = d->up;

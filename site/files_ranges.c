@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/fault.h"
-#include "base/stop.h"
 #include "site/files_private.h"
 
 #define RANGE_BYTES (64u << 20)
@@ -24,10 +23,6 @@ static uint64_t range_bytes(void) {
 
 bool ranges_fit(const struct sender *s, const struct item *i) {
     return (s->session.keeps.flags & KEEP_PARTS) != 0 && i->t.size >= 2 * range_bytes();
-}
-
-static int stopped(struct err *e) {
-    return stop_asked() ? err_set(e, stop_error(), "stopped") : 0;
 }
 
 // In whole buffers: the rest of the size is told with the item.
@@ -74,7 +69,7 @@ static int compare_part(struct sender *s, struct item *i, int fd, uint64_t *at, 
         rc = read_piece(s, i, fd, *at, part->len, &len, e);
         *at += len;
         rc = rc != SOURCE_OK ? rc : wire_alive(&s->session.wire, e);
-        rc = rc != SOURCE_OK ? rc : stopped(e);
+        rc = rc != SOURCE_OK ? rc : sender_stopped(s, e);
     }
     hash_so_far(s->ranges, digest);
     if (rc == SOURCE_MOVED || (rc == SOURCE_OK && memcmp(digest, part->digest, HASH_SIZE) != 0)) {
@@ -154,7 +149,7 @@ int ranges_send(struct sender *s, struct item *i, int fd, struct err *e) {
     rc = compare_part(s, i, fd, &at, e);
     while (rc == SOURCE_OK && at < i->t.size) {
         uint64_t to = i->t.size - at < step ? i->t.size : at + step;
-        rc = stopped(e);
+        rc = sender_stopped(s, e);
         rc = rc < 0 ? rc : send_range(s, i, fd, at, to, e);
         at = to;
     }

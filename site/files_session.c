@@ -281,15 +281,24 @@ static int send_names(struct session *s, const struct session_selection *x, stru
     return rc < 0 ? rc : send_text(s, &frame, 'x', NULL, e);
 }
 
+static int send_select(struct session *s, int source_root, const char *under, bool all,
+                       struct err *e) {
+    AUTO_BUF struct buf b = BUF_INIT(PROTOCOL_FRAME_MAX);
+    put_text(&b, under);
+    put_u8(&b, all);
+    int rc = put_parents(&b, source_root, under, e);
+    return rc < 0 ? rc : wire_send(&s->wire, FRAME_SELECT, b.data, b.len, e);
+}
+
+int session_place(struct session *s, int source_root, const char *under, struct err *e) {
+    return send_select(s, source_root, under, true, e);
+}
+
 int session_select(struct session *s, int source_root, const struct session_selection *x,
                    struct err *e) {
-    AUTO_BUF struct buf b = BUF_INIT(PROTOCOL_FRAME_MAX);
-    put_text(&b, x->under);
-    put_u8(&b, x->names == NULL);
-    int rc = put_parents(&b, source_root, x->under, e);
-    rc = rc < 0 ? rc : wire_send(&s->wire, FRAME_SELECT, b.data, b.len, e);
+    AUTO_BUF struct buf b = BUF_INIT(16);
+    int rc = send_select(s, source_root, x->under, x->names == NULL, e);
     rc = rc < 0 ? rc : send_names(s, x, e);
-    buf_clear(&b);
     put_u32(&b, PROTOCOL_CREDIT);
     s->list.asked = true;
     return rc < 0 ? rc : wire_send(&s->wire, FRAME_LIST, b.data, b.len, e);
