@@ -201,14 +201,14 @@ def test_full_disk_amid_a_large_file(tmp_path, mvimig):
 
 
 def test_killed_amid_a_large_directory(tmp_path, mvimig):
-    """One step; its batches of 2,000 that were put in place are not sent again."""
+    """One step on one stream; its batches of 2,000 that were put in place are not sent again."""
     m = FilesMigration(tmp_path, mvimig)
     folder = os.path.join(m.source, "user")
     os.mkdir(folder)
     for n in range(6500):
         with open(os.path.join(folder, f"{n:05}"), "wb") as f:
             f.write(b"%d" % n)
-    assert m.apply(env={"MVIMIG_FAULT": "files-before-receipt:kill:3"}).rc == -9
+    assert m.apply("--jobs", "1", env={"MVIMIG_FAULT": "files-before-receipt:kill:3"}).rc == -9
     m.apply().ok()
     attempts = m.ask("select sum(sent) from batch group by attempt order by attempt")
     assert attempts[-1] == (6500 - 3 * 2000,)
