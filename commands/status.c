@@ -42,12 +42,13 @@ static void end_line(struct page_text *p, enum rank rank) {
 // Nanoseconds since a time of the journal's, by this machine's clock; -1 when it is none.
 static int64_t age_of(const char *text) {
     struct tm tm = {0};
-    int ms = 0;
-    if (sscanf(text, "%d-%d-%dT%d:%d:%d.%dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
-               &tm.tm_min, &tm.tm_sec, &ms) != 7)
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (rest == NULL || *rest != '.')
         return -1;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
+    char *end;
+    long ms = strtol(rest + 1, &end, 10);
+    if (ms < 0 || ms > 999 || strcmp(end, "Z") != 0)
+        return -1;
     int64_t age = clock_wall_ns() - ((int64_t)timegm(&tm) * SECOND + ms * INT64_C(1000000));
     return age < 0 ? 0 : age;
 }

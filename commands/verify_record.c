@@ -148,8 +148,8 @@ int verify_record_open(struct run *r, bool live, bool *passed, struct verify_out
                                          const struct step_difference *d, struct err *e),
                        void *arg, struct verify_record **out, struct err *e) {
     AUTO_STRTAB struct strtab *steps = strtab_new();
-    struct before b = {
-        .r = r, .live = live, .lines = read_lines(r), .passed = passed, .steps = steps};
+    struct before b = {.r = r, .live = live, .lines = read_lines(r), .steps = steps};
+    b.passed = passed;
     AUTO_TEMPFILE struct tempfile t = TEMPFILE_INIT;
     struct verify_record v = {.fd = -1};
     char now[CLOCK_TEXT];
