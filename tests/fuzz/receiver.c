@@ -19,6 +19,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/checksum.h"
 #include "base/path.h"
 #include "base/tempfile.h"
 #include "site/files.h"
