@@ -184,11 +184,13 @@ def test_a_call_fails_once(tmp_path, mvimig, env):
         fired += hits > 0
         assert done.returncode != 0 or m.ask(
             "select count(*) from step where state <> 'done'") == [(0,)]
+        ignore = NOT_KEPT.get((call, error), ())
         if done.returncode == 3 and left_over(m):  # the source could not be read: told, left out
             m = FilesMigration(folder, mvimig)
+            ignore = (*ignore, "links")  # names that come in different runs are files of their own
         try:
             m.apply().ok()  # where it was the removal of staging that failed, this one does it
-            completes(m, NOT_KEPT.get((call, error), ()))
+            completes(m, ignore)
         except AssertionError as failed:
             raise AssertionError(f"{call} {error} {nth}: {done}\n{left_over(m)}") from failed
         shutil.rmtree(folder)
