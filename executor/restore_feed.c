@@ -12,6 +12,7 @@
 struct restore_feed {
     struct restore_source *source;
     pthread_t thread;
+    bool has_thread;
     pthread_mutex_t lock;
     pthread_cond_t change;
     struct restore_batch *batch[BATCHES];
@@ -57,7 +58,11 @@ struct restore_feed *restore_feed_start(struct restore_source *s) {
     }
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->change, NULL);
-    MUST(pthread_create(&f->thread, NULL, fill_batches, f) == 0);
+    int errnum = pthread_create(&f->thread, NULL, fill_batches, f);
+    f->has_thread = errnum == 0;
+    if (!f->has_thread) { // told by the first restore_feed_next; others may end meanwhile
+        f->result = err_sys(&f->failure, ERR_RETRY, errnum, "no thread can be started");
+    }
     return f;
 }
 
@@ -89,7 +94,9 @@ static void restore_feed_stop(struct restore_feed *f) {
     f->stop = true;
     pthread_cond_broadcast(&f->change);
     pthread_mutex_unlock(&f->lock);
-    pthread_join(f->thread, NULL);
+    if (f->has_thread) {
+        pthread_join(f->thread, NULL);
+    }
     pthread_cond_destroy(&f->change);
     pthread_mutex_destroy(&f->lock);
     for (int i = 0; i < BATCHES; i++) {

@@ -159,10 +159,18 @@ int verify_steps(const struct verify_job *job, struct verify_outcome *out, struc
     MUST(job->run->jobs >= 1 && job->run->jobs <= 64);
     pthread_mutex_init(&v.lock, NULL);
     clock_cond_init(&v.change);
-    for (int i = 0; i < job->run->jobs; i++)
-        MUST(pthread_create(&threads[i], NULL, worker, &v) == 0);
+    int started = 0, errnum = 0;
+    while (started < job->run->jobs &&
+           (errnum = pthread_create(&threads[started], NULL, worker, &v)) == 0)
+        started++;
+    pthread_mutex_lock(&v.lock);
+    v.workers -= job->run->jobs - started; // fewer take longer, and do the same
+    if (started == 0)
+        err_sys(&v.error, ERR_FAILED, errnum,
+                "no thread can be started that compares (allow this user or pod more of them)");
+    pthread_mutex_unlock(&v.lock);
     tick_until_done(&v);
-    for (int i = 0; i < job->run->jobs; i++)
+    for (int i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
     pthread_cond_destroy(&v.change);
     pthread_mutex_destroy(&v.lock);

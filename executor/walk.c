@@ -336,12 +336,20 @@ static int outcome_code(struct walk *w, struct err *e) {
 static void run_workers(struct walk *w, void (*tick)(void *arg), void *arg) {
     pthread_t threads[64];
     const int n = w->workers_max;
+    int started = 0, errnum = 0;
     pthread_mutex_init(&w->lock, NULL);
     clock_cond_init(&w->change);
-    for (int i = 0; i < n; i++)
-        MUST(pthread_create(&threads[i], NULL, worker, w) == 0);
+    while (started < n && (errnum = pthread_create(&threads[started], NULL, worker, w)) == 0)
+        started++;
+    pthread_mutex_lock(&w->lock);
+    w->workers -= n - started; // fewer take longer, and do the same
+    if (started == 0)
+        err_sys(
+            &w->fatal, ERR_FAILED, errnum,
+            "no thread can be started that does the steps (allow this user or pod more of them)");
+    pthread_mutex_unlock(&w->lock);
     tick_until_done(w, tick, arg);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
     pthread_cond_destroy(&w->change);
     pthread_mutex_destroy(&w->lock);

@@ -198,6 +198,18 @@ def test_a_call_fails_once(tmp_path, mvimig, env):
     assert fired > tried // 4
 
 
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("nth", range(1, 6))
+def test_a_thread_cannot_be_started(tmp_path, mvimig, nth):
+    """Fewer workers do the same; where there is none, or no writer of the journal, it says so and ends."""
+    m = traced(tmp_path, mvimig)
+    done, hits = injected(m, tmp_path, "clone3", f"error=EAGAIN:when={nth}")
+    if hits == 0:
+        pytest.skip("threads are not started by clone3 here")
+    assert "internal error" not in done.stderr
+    completes(m)
+
+
 @pytest.mark.parametrize("limit", range(8, 80, 1 if LONG else 9))
 def test_too_few_descriptors(tmp_path, mvimig, limit):
     if shutil.which("prlimit") is None:
