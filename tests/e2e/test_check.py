@@ -8,6 +8,7 @@ import sys
 import pytest
 from support import cluster as stand_in
 from support.ends import End, Ends
+from support.files import skip_unless_open_to_others
 from support.mvi_site import Site
 from support.servers import Mongod, User, free_port
 
@@ -140,6 +141,7 @@ def pod_of_user(mode, *folders):
     def prepare(w):
         if os.geteuid() != 0:
             pytest.skip("needs root to be somebody else")
+        skip_unless_open_to_others(w.mvimig.path)
         volume = w.ends.path("volume")
         for name in ("", *folders):
             os.makedirs(os.path.join(volume, name))

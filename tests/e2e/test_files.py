@@ -120,6 +120,7 @@ ARBITRARY = ["setpriv", "--reuid", "12345", "--regid", "0", "--clear-groups"]
 def test_as_an_arbitrary_user_of_group_0(tmp_path, mvimig, way):
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv")
+    files.skip_unless_open_to_others(mvimig.path)
     for folder in (*reversed(tmp_path.parents), tmp_path):
         if os.stat(folder).st_mode & 0o011 == 0:
             os.chmod(folder, 0o755)

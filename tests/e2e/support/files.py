@@ -10,6 +10,7 @@ import ctypes
 import itertools
 import json
 import os
+import pathlib
 import random
 import sqlite3
 import subprocess
@@ -40,6 +41,13 @@ def beside(mvimig, name):
     if not os.access(path, os.X_OK):
         pytest.skip(f"{name} is not built beside {mvimig.path}")
     return path
+
+
+def skip_unless_open_to_others(path):
+    """Another user has to get to the program: from a clone in root's own folder nobody else does."""
+    for folder in pathlib.Path(path).resolve().parents:
+        if folder.stat().st_mode & 0o001 == 0:
+            pytest.skip(f"{folder} is closed to other users; clone into a folder that is open")
 
 
 class FilesMigration:
