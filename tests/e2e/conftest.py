@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 sys.dont_write_bytecode = True
 
 from support.ends import End, Ends  # noqa: E402
+from support.files import beside  # noqa: E402
 from support.run import Program  # noqa: E402
 from support.servers import Mongod  # noqa: E402
 
@@ -85,3 +86,15 @@ def mvimig(tmp_path):
     program = Program(tmp_path)
     assert os.access(program.path, os.X_OK), f"{program.path} is missing: cmake --build it first"
     return program
+
+
+@pytest.fixture(params=["mounted", "command", "tar"])
+def way(request, mvimig):
+    """Each way to a destination: a directory, a command that runs a receiver, and one behind which
+    there are only tar, find and sha256sum."""
+    if request.param == "mounted":
+        return {}
+    if request.param == "tar":
+        return {"command": ["env"], "receiver": "tar"}
+    beside(mvimig, "mvimig-receive")
+    return {"command": ["env"]}

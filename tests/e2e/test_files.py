@@ -16,18 +16,6 @@ MANY = int(os.environ.get("MVIMIG_FILES", "2000"))
 LIAR = "test_site_files_liar"
 
 
-@pytest.fixture(params=["mounted", "command", "tar"])
-def way(request, mvimig):
-    """Each way to a destination: a directory, a command that runs a receiver, and one behind which
-    there are only tar, find and sha256sum."""
-    if request.param == "mounted":
-        return {}
-    if request.param == "tar":
-        return {"command": ["env"], "receiver": "tar"}
-    beside(mvimig, "mvimig-receive")
-    return {"command": ["env"]}
-
-
 # --- a second run
 
 def test_a_second_run_sends_what_changed_and_no_more(tmp_path, mvimig, way):

@@ -15,16 +15,6 @@ STAGING = ".mvimig-staging-"
 FILES = 500
 
 
-@pytest.fixture(params=["mounted", "command", "tar"])
-def way(request, mvimig):
-    if request.param == "mounted":
-        return {}
-    if request.param == "tar":
-        return {"command": ["env"], "receiver": "tar"}
-    beside(mvimig, "mvimig-receive")
-    return {"command": ["env"]}
-
-
 def faults(*more):
     return {"MVIMIG_FAULT": ",".join((SOON, *more))}
 

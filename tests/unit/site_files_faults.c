@@ -80,17 +80,11 @@ static const char *const points[] = {"stage-make",           "stage-write",     
                                      "files-before-rename",  "files-after-rename", "dir-fsync",
                                      "files-before-receipt", "files-receipt-lost"};
 
-static int forget(void *arg, const char *name, struct err *e) {
-    (void)e;
-    return path_remove_tree(((struct place *)arg)->destination, name);
-}
-
 static void test_killed_at_each_point(void **state) {
     struct place *p = *state;
     char fault[80];
     for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
-        struct err e = {0};
-        assert_int_equal(tree_each_name(p->destination, forget, p, &e), 0);
+        empty_destination(p);
         make_sample(p);
         snprintf(fault, sizeof fault, "%s:kill:%d", points[i],
                  strcmp(points[i], "stage-write") == 0 ? 9 : 1);

@@ -227,20 +227,10 @@ static void use(struct lying *x, bool to_sender, uint64_t at, enum ending ending
     assert_int_equal(file_end_exec_open(&o, &x->p->end, &e), 0);
 }
 
-static int forget(void *arg, const char *name, struct err *e) {
-    (void)e;
-    return path_remove_tree(((struct place *)arg)->destination, name);
-}
-
-static void start_over(struct place *p) {
-    struct err e = {0};
-    assert_int_equal(tree_each_name(p->destination, forget, p, &e), 0);
-}
-
 static void check(struct lying *x, bool to_sender, uint64_t at, enum ending ending) {
     struct place *p = x->p;
     struct files_job job = job_of(p);
-    start_over(p);
+    empty_destination(p);
     use(x, to_sender, at, ending, LYING_MS);
     int64_t from = clock_mono_ns();
     int rc = send_job(p, &job);
@@ -375,7 +365,7 @@ static void test_old_answers(void **state) {
         struct place *p = x.p;
         struct files_job job = job_of(p);
         uint64_t at = x.total[1] * i / n;
-        start_over(p);
+        empty_destination(p);
         use(&x, true, at, REPLAY, LYING_MS);
         int rc = send_job(p, &job);
         // From behind the last byte of the last receipt on there is only the goodbye.

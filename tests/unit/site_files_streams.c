@@ -186,14 +186,8 @@ static void make_destination(struct place *p) {
     put_text_file(p->destination, "d/zzz", "in the place of a directory");
 }
 
-static int forget(void *arg, const char *name, struct err *e) {
-    (void)e;
-    return path_remove_tree(((struct place *)arg)->destination, name);
-}
-
 static void start_over(struct place *p) {
-    struct err e = {0};
-    assert_int_equal(tree_each_name(p->destination, forget, p, &e), 0);
+    empty_destination(p);
     make_destination(p);
 }
 

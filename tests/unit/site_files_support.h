@@ -21,6 +21,7 @@
 #include "base/tempfile.h"
 #include "site/files.h"
 #include "site/manifest.h"
+#include "site/tree.h"
 
 #define MAYBE __attribute__((unused))
 
@@ -126,6 +127,16 @@ MAYBE static void expect_text_file(int root, const char *path, const char *text)
 MAYBE static bool is_there(int root, const char *path) {
     struct stat st;
     return fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+MAYBE static int remove_from_destination(void *arg, const char *name, struct err *e) {
+    (void)e;
+    return path_remove_tree(((struct place *)arg)->destination, name);
+}
+
+MAYBE static void empty_destination(struct place *p) {
+    struct err e = {0};
+    assert_int_equal(tree_each_name(p->destination, remove_from_destination, p, &e), 0);
 }
 
 // --- sending

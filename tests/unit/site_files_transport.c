@@ -163,16 +163,6 @@ static void proxy_free(struct proxy *x) {
     buf_free(&x->seen[1]);
 }
 
-static int forget(void *arg, const char *name, struct err *e) {
-    (void)e;
-    return path_remove_tree(((struct place *)arg)->destination, name);
-}
-
-static void start_over(struct place *p) {
-    struct err e = {0};
-    assert_int_equal(tree_each_name(p->destination, forget, p, &e), 0);
-}
-
 static void make_sample(struct place *p) {
     char path[32];
     for (unsigned i = 0; i < 8; i++) {
@@ -194,7 +184,7 @@ static int send_through(struct place *p, struct proxy *x) {
 // How much passes in each direction when nobody lies.
 static void measure(struct place *p, struct proxy *x, uint64_t total[2]) {
     x->lie = LIE_NONE;
-    start_over(p);
+    empty_destination(p);
     assert_int_equal(send_through(p, x), 0);
     total[0] = x->passed[0];
     total[1] = x->passed[1];
@@ -228,7 +218,7 @@ static void test_cut_at_every_block(void **state) {
         x.to_sender = direction;
         uint64_t step = direction == 0 ? 512 : 7;
         for (x.at = 0; x.at < total[direction]; x.at += step) {
-            start_over(p);
+            empty_destination(p);
             int rc = send_through(p, &x);
             // Only the goodbye behind the last receipt may be missing.
             assert_true(rc == ERR_RETRY || (direction == 1 && x.at + HEAD >= total[1]) ||
@@ -253,7 +243,7 @@ static void test_cut_at_each_frame(void **state) {
         const struct buf *b = &x.seen[direction];
         x.to_sender = direction;
         for (size_t at = 0; at + HEAD <= b->len;) {
-            start_over(p);
+            empty_destination(p);
             x.at = at;
             int rc = send_through(p, &x);
             assert_true(rc == ERR_RETRY || b->data[at] == FRAME_BYE);
@@ -277,7 +267,7 @@ static void test_hangs_end_with_the_timeout(void **state) {
     for (int direction = 0; direction < 2; direction++) {
         x.to_sender = direction;
         for (int i = 0; i < 8; i++) {
-            start_over(p);
+            empty_destination(p);
             x.at = total[direction] * (uint64_t)i / 8;
             int64_t from = clock_mono_ns();
             int rc = send_through(p, &x);
@@ -305,12 +295,12 @@ static void test_flipped_bits(void **state) {
         x.to_sender = direction;
         uint64_t step = direction == 0 ? 61 : 3;
         for (x.at = 0; x.at < total[direction]; x.at += step) {
-            start_over(p);
+            empty_destination(p);
             int rc = send_through(p, &x);
             if (p->batches > 0 && rc == 0) {
                 verify(p, true, "");
             }
-            start_over(p);
+            empty_destination(p);
         }
     }
     proxy_free(&x);
@@ -331,7 +321,7 @@ static void test_banners_and_old_receipts(void **state) {
     buf_puts(&banner, "Welcome to node 7\r\n\x1b[2J");
     x.insert = &banner;
     for (x.at = 0; x.at < total[1]; x.at += 11) {
-        start_over(p);
+        empty_destination(p);
         int rc = send_through(p, &x);
         assert_true(rc == ERR_RETRY || (rc == 0 && x.at + HEAD >= total[1]));
         assert_null(strchr(p->err.text, '\x1b'));
@@ -348,7 +338,7 @@ static void test_banners_and_old_receipts(void **state) {
     buf_put(&receipt, b->data + at, len);
     x.insert = &receipt;
     x.at = at;
-    start_over(p);
+    empty_destination(p);
     assert_int_equal(send_through(p, &x), ERR_RETRY);
     assert_int_equal(p->batches, 0);
     assert_non_null(strstr(p->err.text, "receipt"));
