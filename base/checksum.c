@@ -26,12 +26,20 @@ void checksum_update(struct checksum *c, const void *data, size_t len) {
     MUST(XXH3_128bits_update(&c->state, data, len) == XXH_OK);
 }
 
-void checksum_final(struct checksum *c, uint8_t out[CHECKSUM_SIZE]) {
+static void put(XXH128_hash_t sum, uint8_t out[CHECKSUM_SIZE]) {
     XXH128_canonical_t canonical;
     _Static_assert(sizeof canonical == CHECKSUM_SIZE, "128 bits");
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&c->state));
+    XXH128_canonicalFromHash(&canonical, sum);
     memcpy(out, canonical.digest, CHECKSUM_SIZE);
+}
+
+void checksum_final(struct checksum *c, uint8_t out[CHECKSUM_SIZE]) {
+    put(XXH3_128bits_digest(&c->state), out);
     MUST(XXH3_128bits_reset(&c->state) == XXH_OK);
+}
+
+void checksum_bytes(const void *data, size_t len, uint8_t out[CHECKSUM_SIZE]) {
+    put(XXH3_128bits(data, len), out);
 }
 
 void checksum_free(struct checksum *c) {

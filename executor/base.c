@@ -12,10 +12,9 @@
 #include "base/strtab.h"
 #include "executor/laid.h"
 
-// SHA-256 cut in halves: enough that two records of one key and content are never taken for others.
-#define HALF 16
+// 128 bits of each: enough that two records of one key and content are never taken for others.
 struct fact {
-    uint8_t key[HALF], digest[HALF];
+    uint8_t key[CHECKSUM_SIZE], sum[CHECKSUM_SIZE];
 };
 struct facts { // of a collection, or of all files
     struct fact *items;
@@ -108,8 +107,8 @@ void base_close(struct base *b) {
 }
 
 int base_each(struct base *b, const char *collection,
-              int (*each)(void *arg, const uint8_t *key, size_t len,
-                          const uint8_t digest[HASH_SIZE], struct err *e),
+              int (*each)(void *arg, const uint8_t *key, size_t len, const uint8_t *sum,
+                          struct err *e),
               void *arg, struct err *e) {
     int rc = 0;
     for (size_t i = 0; rc == 0 && b != NULL && i < b->n; i++) {
@@ -118,27 +117,23 @@ int base_each(struct base *b, const char *collection,
     return rc;
 }
 
-static void fact_of(const void *key, size_t len, const uint8_t digest[HASH_SIZE],
-                    struct fact *out) {
-    uint8_t whole[HASH_SIZE];
-    hash_bytes(key, len, whole);
-    memcpy(out->key, whole, HALF);
-    memcpy(out->digest, digest, HALF);
+static void fact_of(const void *key, size_t len, const uint8_t *sum, struct fact *out) {
+    checksum_bytes(key, len, out->key);
+    memcpy(out->sum, sum, CHECKSUM_SIZE);
 }
 
 static int fact_compare(const void *a, const void *b) {
     return memcmp(a, b, sizeof(struct fact));
 }
 
-static int add_fact(void *arg, const uint8_t *key, size_t len, const uint8_t digest[HASH_SIZE],
-                    struct err *e) {
+static int add_fact(void *arg, const uint8_t *key, size_t len, const uint8_t *sum, struct err *e) {
     struct facts *f = arg;
     (void)e;
     if (f->n == f->cap) {
         f->cap = f->cap == 0 ? 1024 : 2 * f->cap;
         f->items = must_realloc(f->items, f->cap, sizeof *f->items);
     }
-    fact_of(key, len, digest, &f->items[f->n++]);
+    fact_of(key, len, sum, &f->items[f->n++]);
     return 0;
 }
 
@@ -172,14 +167,14 @@ static int facts_of(struct base *b, const char *collection, const struct facts *
 }
 
 int base_has(struct base *b, const char *collection, const void *key, size_t len,
-             const uint8_t digest[HASH_SIZE], bool *ours, struct err *e) {
+             const uint8_t *sum, bool *ours, struct err *e) {
     const struct facts *f;
     struct fact wanted;
     *ours = false;
     if (b == NULL) {
         return 0;
     }
-    fact_of(key, len, digest, &wanted);
+    fact_of(key, len, sum, &wanted);
     pthread_mutex_lock(&b->lock);
     int rc = facts_of(b, collection, &f, e);
     pthread_mutex_unlock(&b->lock);

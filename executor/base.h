@@ -8,7 +8,6 @@
 // run. Any thread may ask.
 #pragma once
 
-#include "base/hash.h"
 #include "plans/plan.h"
 
 struct base;
@@ -17,12 +16,12 @@ struct base;
 int base_open(const struct plan *p, int workdir_fd, struct base **out, struct err *e);
 void base_close(struct base *b);
 
-// *ours: the base has laid exactly this under this key (executor/laid.h). `collection` NULL: files.
-// Without a base (b NULL) nothing is ours.
+// *ours: the base has laid exactly this under this key (key and sum as in executor/laid.h).
+// `collection` NULL: files. Without a base (b NULL) nothing is ours.
 int base_has(struct base *b, const char *collection, const void *key, size_t len,
-             const uint8_t digest[HASH_SIZE], bool *ours, struct err *e);
+             const uint8_t *sum, bool *ours, struct err *e);
 // Every record of a collection; the same key may come more than once.
 int base_each(struct base *b, const char *collection,
-              int (*each)(void *arg, const uint8_t *key, size_t len,
-                          const uint8_t digest[HASH_SIZE], struct err *e),
+              int (*each)(void *arg, const uint8_t *key, size_t len, const uint8_t *sum,
+                          struct err *e),
               void *arg, struct err *e);

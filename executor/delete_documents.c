@@ -79,15 +79,15 @@ static int look(struct deletion *d, const uint8_t *key, size_t len, struct buf *
                 char digest[HASH_HEX], bool record, struct err *e) {
     struct docid id = id_of(key, len);
     char text[RESTORE_ID_MAX];
-    uint8_t raw[HASH_SIZE];
+    uint8_t sum[CHECKSUM_SIZE];
     bool ours;
     int rc = restore_fetch(d->destination, d->collection, &id, there, e);
     if (rc <= 0) {
         return rc;
     }
-    restore_digest_bytes(there->data, there->len, raw);
-    hash_hex(raw, digest);
-    rc = base_has(d->s->run->base, d->collection, key, len, raw, &ours, e);
+    restore_digest(there->data, there->len, digest);
+    restore_checksum(there->data, there->len, sum);
+    rc = base_has(d->s->run->base, d->collection, key, len, sum, &ours, e);
     if (rc != 0 || ours) {
         return rc != 0 ? rc : 1;
     }
@@ -136,11 +136,10 @@ static int end_batch(struct deletion *d, struct err *e) {
     return rc;
 }
 
-static int add_key(void *arg, const uint8_t *key, size_t len, const uint8_t digest[HASH_SIZE],
-                   struct err *e) {
+static int add_key(void *arg, const uint8_t *key, size_t len, const uint8_t *sum, struct err *e) {
     struct deletion *d = arg;
     bool added;
-    (void)digest;
+    (void)sum;
     uintptr_t *slot = strtab_slot(d->seen, key, len, &added);
     if (!added) {
         return 0;

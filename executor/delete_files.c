@@ -48,7 +48,7 @@ static int is_gone(struct deletion *d, const char *path, struct err *e) {
                    escape_into(shown, sizeof shown, path, strlen(path)));
 }
 
-static int add_record(void *arg, const uint8_t *key, size_t len, const uint8_t digest[HASH_SIZE],
+static int add_record(void *arg, const uint8_t *key, size_t len, const uint8_t *sum,
                       struct err *e) {
     struct deletion *d = arg;
     bool added;
@@ -72,7 +72,7 @@ static int add_record(void *arg, const uint8_t *key, size_t len, const uint8_t d
         return 0;
     }
     struct found f = {.item = {.type = (char)key[0], .path = path}, .head = added};
-    memcpy(f.item.digest, digest, HASH_SIZE);
+    memcpy(f.item.digest, sum, HASH_SIZE);
     if (!added) {
         f.next = d->found[*slot - 1].next;
         d->found[*slot - 1].next = d->n + 1;

@@ -11,8 +11,9 @@
 
 #include "base/path.h"
 
-#define MAGIC "mvimig-laid 1\n"
-#define MAGIC_LEN (sizeof MAGIC - 1)
+#define FILES_MAGIC "mvimig-laid 1\n"
+#define DOCUMENTS_MAGIC "mvimig-laid 2\n" // their sum was SHA-256, too, in 1
+#define MAGIC_LEN (sizeof FILES_MAGIC - 1)
 #define KEY_MAX (16u << 20) // an _id is smaller than its document
 #define CHECK sizeof(uint64_t)
 #define FLUSH_AT (1u << 20)
@@ -20,6 +21,7 @@
 #define FILE_MAX (FOLDER_MAX + 40)
 
 struct laid_writer {
+    const char *collection;
     int workdir_fd, fd;
     char path[FILE_MAX];
     struct buf buf;
@@ -34,10 +36,15 @@ static void folder_of(int pass, const char *collection, char out[FOLDER_MAX]) {
     }
 }
 
+static const char *magic(const char *collection) {
+    return collection != NULL ? DOCUMENTS_MAGIC : FILES_MAGIC;
+}
+
 struct laid_writer *laid_writer_new(const struct step_run *s, const char *collection) {
     struct laid_writer *w = must_calloc(1, sizeof *w);
     char folder[FOLDER_MAX];
     folder_of(s->run->plan->pass, collection, folder);
+    w->collection = collection;
     w->workdir_fd = s->run->workdir_fd;
     w->fd = -1;
     w->buf = (struct buf)BUF_INIT(2 * (size_t)KEY_MAX);
@@ -51,7 +58,7 @@ static void put_check(struct buf *b, size_t from) {
     buf_put(b, &check, CHECK);
 }
 
-void laid_add(struct laid_writer *w, const void *key, size_t len, const uint8_t digest[HASH_SIZE]) {
+void laid_add(struct laid_writer *w, const void *key, size_t len, const uint8_t *sum) {
     if (len == 0 || len > KEY_MAX || w->failed.code != 0) {
         return; // unknown to later passes: never touched by them
     }
@@ -63,7 +70,7 @@ void laid_add(struct laid_writer *w, const void *key, size_t len, const uint8_t 
                              (uint8_t)len};
     buf_put(&w->buf, head, sizeof head);
     buf_put(&w->buf, key, len);
-    buf_put(&w->buf, digest, HASH_SIZE);
+    buf_put(&w->buf, sum, laid_sum_size(w->collection));
     put_check(&w->buf, from);
 }
 
@@ -102,7 +109,7 @@ int laid_flush(struct laid_writer *w, struct err *e) {
     int rc = 0;
     if (w->fd < 0) {
         rc = open_file(w, e);
-        rc = rc == 0 ? write_all(w, MAGIC, MAGIC_LEN, e) : rc;
+        rc = rc == 0 ? write_all(w, magic(w->collection), MAGIC_LEN, e) : rc;
     }
     rc = rc == 0 ? write_all(w, w->buf.data, w->buf.len, e) : rc;
     buf_clear(&w->buf);
@@ -124,8 +131,8 @@ void laid_writer_cleanup(struct laid_writer **w) {
 // --- reading
 
 struct laid_reader {
-    int (*each)(void *arg, const uint8_t *key, size_t len, const uint8_t digest[HASH_SIZE],
-                struct err *e);
+    const char *collection;
+    int (*each)(void *arg, const uint8_t *key, size_t len, const uint8_t *sum, struct err *e);
     void *arg;
     uint8_t *data;
     size_t cap;
@@ -138,7 +145,7 @@ static int read_record(struct laid_reader *r, FILE *f, size_t *len) {
         return 0;
     }
     *len = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
-    size_t all = sizeof head + *len + HASH_SIZE + CHECK;
+    size_t all = sizeof head + *len + laid_sum_size(r->collection) + CHECK;
     if (*len == 0 || *len > KEY_MAX) {
         return 0;
     }
@@ -155,7 +162,7 @@ static int read_record(struct laid_reader *r, FILE *f, size_t *len) {
 }
 
 static int read_file(struct laid_reader *r, int fd, struct err *e) {
-    char magic[MAGIC_LEN];
+    char line[MAGIC_LEN];
     size_t len;
     FILE *f = fdopen(fd, "re");
     if (f == NULL) {
@@ -163,7 +170,8 @@ static int read_file(struct laid_reader *r, int fd, struct err *e) {
         return err_sys(e, ERR_IO, errno, "it cannot be read");
     }
     int rc = 0;
-    if (fread(magic, 1, MAGIC_LEN, f) == MAGIC_LEN && memcmp(magic, MAGIC, MAGIC_LEN) == 0) {
+    if (fread(line, 1, MAGIC_LEN, f) == MAGIC_LEN &&
+        memcmp(line, magic(r->collection), MAGIC_LEN) == 0) {
         while (rc == 0 && read_record(r, f, &len) == 1) {
             rc = r->each(r->arg, r->data + 4, len, r->data + 4 + len, e);
         }
@@ -199,10 +207,10 @@ static int read_folder(struct laid_reader *r, int workdir_fd, const char *folder
 }
 
 int laid_each(int workdir_fd, int last_pass, const char *collection,
-              int (*each)(void *arg, const uint8_t *key, size_t len,
-                          const uint8_t digest[HASH_SIZE], struct err *e),
+              int (*each)(void *arg, const uint8_t *key, size_t len, const uint8_t *sum,
+                          struct err *e),
               void *arg, struct err *e) {
-    struct laid_reader r = {.each = each, .arg = arg};
+    struct laid_reader r = {.collection = collection, .each = each, .arg = arg};
     int rc = 0;
     for (int pass = 1; rc == 0 && pass <= last_pass; pass++) {
         char folder[FOLDER_MAX];

@@ -5,29 +5,35 @@
 //     WORKDIR/pass-N/laid/documents/COLLECTION/HHHHHHHH.ATTEMPT
 //     WORKDIR/pass-N/laid/files/HHHHHHHH.ATTEMPT
 //
-// H is the beginning of the step's hash; each attempt writes a file of its own. A file is the line
-// "mvimig-laid 1\n" and records:
+// H is the beginning of the step's hash; each attempt writes a file of its own. A file is a line,
+// "mvimig-laid 2\n" for documents and "mvimig-laid 1\n" for files, and records:
 //
-//     length of the key (4 bytes, big endian), key, SHA-256 (32 bytes), check (8 bytes: hash_mix64
-//     of all that stands before it in the record)
+//     length of the key (4 bytes, big endian), key, sum, check (8 bytes: hash_mix64 of all that
+//     stands before it in the record)
 //
-// The key of a document is the type byte and the value of its _id, and the digest that of the
-// document as the server stores it (restore_digest). The key of a file is its type ('f', 'd', 'l')
-// and its path, and the digest that of its content, or of a symlink's target; zeros for a
-// directory.
+// The key of a document is the type byte and the value of its _id, and the sum a checksum (16
+// bytes) of the document as the server stores it (restore_checksum). The key of a file is its type
+// ('f', 'd', 'l') and its path, and the sum SHA-256 (32 bytes) of its content, or of a symlink's
+// target; zeros for a directory.
 //
 // A record is written after the destination has acknowledged what it tells of, and is not synced:
 // what is lost with the machine's memory makes a later pass take the thing for somebody else's,
 // which is never touched. A file ends at its first record that is not whole.
 #pragma once
 
+#include "base/checksum.h"
 #include "base/hash.h"
 #include "executor/step.h"
 
 struct laid_writer;
+// Bytes of a sum: of documents of a collection, or (NULL) of files.
+static inline size_t laid_sum_size(const char *collection) {
+    return collection != NULL ? CHECKSUM_SIZE : HASH_SIZE;
+}
+
 // For a restore: its collection; for a file step: NULL.
 struct laid_writer *laid_writer_new(const struct step_run *s, const char *collection);
-void laid_add(struct laid_writer *w, const void *key, size_t len, const uint8_t digest[HASH_SIZE]);
+void laid_add(struct laid_writer *w, const void *key, size_t len, const uint8_t *sum);
 // Writes what was added. The file is made by the first record.
 int laid_flush(struct laid_writer *w, struct err *e);
 void laid_writer_cleanup(struct laid_writer **w);
@@ -36,6 +42,6 @@ void laid_writer_cleanup(struct laid_writer **w);
 // Calls back with every record of passes up to `last_pass` in a work directory, of a collection or
 // (NULL) of files. What is not there has none.
 int laid_each(int workdir_fd, int last_pass, const char *collection,
-              int (*each)(void *arg, const uint8_t *key, size_t len,
-                          const uint8_t digest[HASH_SIZE], struct err *e),
+              int (*each)(void *arg, const uint8_t *key, size_t len, const uint8_t *sum,
+                          struct err *e),
               void *arg, struct err *e);

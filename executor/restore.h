@@ -16,8 +16,6 @@
 // and a document goes through the states of enum doc_state on its way.
 #pragma once
 
-#include <stdatomic.h>
-
 #include "base/buf.h"
 #include "executor/laid.h"
 #include "executor/step.h"
@@ -47,16 +45,15 @@ struct restore_doc {
     size_t source_len, expected_len;
     size_t source_at, expected_at; // where they are in the batch's buffers
     bool fixed;
-    struct docid id;           // of `expected`; type 0: it has none
-    bool zero_time;            // has a top-level Timestamp(0, 0)
-    uint8_t digest[HASH_SIZE]; // of `expected`, when digested
-    bool digested;
+    struct docid id; // of `expected`; type 0: it has none
+    bool zero_time;  // has a top-level Timestamp(0, 0)
     enum doc_state state;
-    bool updated;         // differs, but is as the base left it: ours is newer
-    const char *class;    // conflict: "different", "updated", "unfixed", "unique-clash"
-    char there[HASH_HEX]; // digest of what stood at the destination
-    char *detail;         // owned; of a conflict or rejection
-    bool journaled;       // its conflict row is in the journal already (journal_intent)
+    bool updated;                     // differs, but is as the base left it: ours is newer
+    const char *class;                // conflict: "different", "updated", "unfixed", "unique-clash"
+    char there[HASH_HEX];             // digest of what stood at the destination
+    uint8_t there_sum[CHECKSUM_SIZE]; // of the same; of DIFFERS only
+    char *detail;                     // owned; of a conflict or rejection
+    bool journaled;                   // its conflict row is in the journal already (journal_intent)
 };
 
 struct restore_batch {
@@ -83,8 +80,6 @@ struct restore_source {
     size_t held_len;
     uint64_t held_offset;
     bool ended;
-    struct hash *hash;        // for digests of what is to be sent; NULL: nobody needs them
-    atomic_bool mostly_there; // at the destination, by the batch before: no digests ahead
 };
 // Fills the next batch that is not done. 1: it holds at least one document; 0: the dump is at its
 // end; negative: ERR_DATA, ERR_IO.
@@ -116,7 +111,8 @@ enum restore_verdict restore_compare(const struct restore_doc *d, const uint8_t 
 // SHA-256 of a document as a server stores it: _id first.
 void restore_digest(const uint8_t *doc, size_t len, char out[HASH_HEX]);
 void restore_digest_bytes(const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]);
-void restore_digest_with(struct hash *h, const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]);
+// Its checksum for the base (executor/laid.h).
+void restore_checksum(const uint8_t *doc, size_t len, uint8_t out[CHECKSUM_SIZE]);
 // The key of a document in the base (executor/laid.h): type byte and value of its _id.
 void restore_key(const struct docid *id, struct buf *out);
 
@@ -139,8 +135,6 @@ struct restore {
     const char *collection;
     bool look_first;
     struct laid_writer *laid;
-    struct restore_source *source;
-    struct hash *hash;           // for the digests of what was laid
     uint64_t failed;             // documents that the policy "fail" stops at
     struct step_result recorded; // how much of the step's result the journal has, batch by batch
 };

@@ -160,15 +160,6 @@ int restore_batch_put(struct restore_source *s, struct restore_batch *b, const u
     return rc == 0 ? 1 : rc;
 }
 
-// While the batch before is at the server.
-static void digest_all(struct restore_source *s, struct restore_batch *b) {
-    for (size_t i = 0; i < b->n; i++) {
-        struct restore_doc *d = &b->docs[i];
-        restore_digest_with(s->hash, d->expected, d->expected_len, d->digest);
-        d->digested = true;
-    }
-}
-
 int restore_batch_fill(struct restore_source *s, struct restore_batch *b, struct err *e) {
     restore_batch_clear(b);
     int rc = skip_done(s, e);
@@ -188,9 +179,5 @@ int restore_batch_fill(struct restore_source *s, struct restore_batch *b, struct
         }
         rc = hold(s, e);
     }
-    rc = rc < 0 ? rc : restore_batch_point(b, e);
-    if (rc > 0 && s->hash != NULL && !s->mostly_there) {
-        digest_all(s, b);
-    }
-    return rc;
+    return rc < 0 ? rc : restore_batch_point(b, e);
 }

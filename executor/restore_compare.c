@@ -54,19 +54,18 @@ enum restore_verdict restore_compare(const struct restore_doc *d, const uint8_t 
     return VERDICT_DIFFERENT;
 }
 
-void restore_digest_with(struct hash *h, const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]) {
-    AUTO_BUF struct buf moved = BUF_INIT(2u * DOC_MAX);
-    hash_update(h, docid_front(doc, len, &moved) ? moved.data : doc, len);
-    hash_final(h, out);
-}
-
 void restore_digest_bytes(const uint8_t *doc, size_t len, uint8_t out[HASH_SIZE]) {
-    AUTO_HASH struct hash *h = hash_new();
-    restore_digest_with(h, doc, len, out);
+    AUTO_BUF struct buf moved = BUF_INIT(2u * DOC_MAX);
+    hash_bytes(docid_front(doc, len, &moved) ? moved.data : doc, len, out);
 }
 
 void restore_digest(const uint8_t *doc, size_t len, char out[HASH_HEX]) {
     uint8_t digest[HASH_SIZE];
     restore_digest_bytes(doc, len, digest);
     hash_hex(digest, out);
+}
+
+void restore_checksum(const uint8_t *doc, size_t len, uint8_t out[CHECKSUM_SIZE]) {
+    AUTO_BUF struct buf moved = BUF_INIT(2u * DOC_MAX);
+    checksum_bytes(docid_front(doc, len, &moved) ? moved.data : doc, len, out);
 }

@@ -212,12 +212,12 @@ static int replace(struct restore *r, struct restore_doc *d, struct err *e) {
 // Sets d->updated when what stands there is what the base laid: only the source has changed since.
 static int compare_base(struct restore *r, struct restore_doc *d, struct err *e) {
     AUTO_BUF struct buf key = BUF_INIT(DOC_MAX);
-    uint8_t there[HASH_SIZE];
-    if (r->s->run->base == NULL || hash_unhex(d->there, there) != 0) {
+    if (r->s->run->base == NULL) {
         return 0;
     }
     restore_key(&d->id, &key);
-    int rc = base_has(r->s->run->base, r->collection, key.data, key.len, there, &d->updated, e);
+    int rc =
+        base_has(r->s->run->base, r->collection, key.data, key.len, d->there_sum, &d->updated, e);
     d->class = d->updated ? "updated" : d->class;
     return rc;
 }

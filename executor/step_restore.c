@@ -65,7 +65,6 @@ static int do_batch(struct restore *r, struct restore_batch *b, struct err *e) {
     }
     count(b, &sent, &there);
     r->look_first = 2 * there > b->n;
-    r->source->mostly_there = r->look_first;
     // A write that waited for durability covers all that came before it.
     if (there && !sent) {
         rc = mongo_settle(r->destination, r->collection, e);
@@ -122,17 +121,9 @@ static int run(struct step_run *s, struct err *e) {
         return rc;
     }
     AUTO_LAID_WRITER struct laid_writer *laid = laid_writer_new(s, r.collection);
-    AUTO_HASH struct hash *hash = hash_new();
     r.laid = laid;
-    r.hash = hash;
     r.recorded = s->result;
-    AUTO_HASH struct hash *ahead = hash_new();
-    struct restore_source source = {.reader = reader,
-                                    .fixups = fixups,
-                                    .done = &done,
-                                    .hash = ahead,
-                                    .mostly_there = r.look_first};
-    r.source = &source;
+    struct restore_source source = {.reader = reader, .fixups = fixups, .done = &done};
     return do_batches(&r, &source, e);
 }
 
