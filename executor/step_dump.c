@@ -122,6 +122,9 @@ static int run(struct step_run *s, struct err *e) {
     s->result.documents = sum.documents;
     s->result.bytes = sum.bytes;
     memcpy(s->result.digest, sum.digest, sizeof s->result.digest);
+    if (s->run->dumped) {
+        s->run->dumped[s->step - s->run->plan->steps] = sum;
+    }
     tell_drift(s);
     return 0;
 }

@@ -375,6 +375,8 @@ static int prepare(struct walk *w, struct err *e) {
         r->known = arena_alloc(r->plan->arena, r->plan->n_steps * sizeof *r->known);
         rc = journal_steps(r->journal, r->plan, r->known, e);
     }
+    if (r->dumped == NULL)
+        r->dumped = arena_alloc(r->plan->arena, r->plan->n_steps * sizeof *r->dumped);
     if (rc == 0)
         rc = mark_rerun(w, e);
     if (rc == 0)

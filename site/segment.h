@@ -18,14 +18,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/must.h"
 
 struct segment_sum {
-    uint64_t documents, bytes; // of the uncompressed stream
-    uint64_t file_bytes;       // of the file as it is on disk
-    char digest[HASH_HEX];     // SHA-256 of the file, as sha256sum tells it
+    uint64_t documents, bytes;       // of the uncompressed stream
+    uint64_t file_bytes;             // of the file as it is on disk
+    char digest[HASH_HEX];           // SHA-256 of the file, as sha256sum tells it
+    uint8_t checksum[CHECKSUM_SIZE]; // of the same bytes; known to who has written the file
+    bool has_checksum;
 };
 
 struct segment_writer;
@@ -44,8 +47,9 @@ struct segment_reader;
 // ERR_NOTFOUND when there is no such file.
 int segment_open(int dirfd, const char *path, struct segment_reader **out, struct err *e);
 // Reads the whole file and compares its digest with the one at its end, and that end with what was
-// promised (documents, bytes, digest; NULL: nothing was). ERR_DATA says what differs. Afterwards
-// the reader is at the first document.
+// promised (documents, bytes, digest; NULL: nothing was). With a promised checksum that is compared
+// in place of both digests: the file has to be, byte by byte, what segment_publish told it of.
+// ERR_DATA says what differs. Afterwards the reader is at the first document.
 int segment_check(struct segment_reader *r, const struct segment_sum *promised, struct err *e);
 // What the file holds, after segment_check.
 const struct segment_sum *segment_reader_sum(const struct segment_reader *r);

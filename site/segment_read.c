@@ -26,8 +26,10 @@ struct segment_reader {
     struct segment_end end;
     struct segment_sum sum;
     ZSTD_DStream *zstd;
-    size_t frame_left;  // 0: the zstd frame is complete
-    struct hash *hash;  // of the compressed bytes, until they are checked
+    size_t frame_left; // 0: the zstd frame is complete
+    bool by_checksum;  // the file is compared by it, not by digests
+    struct hash *hash; // of the compressed bytes, until they are checked; or:
+    struct checksum *checksum;
     uint8_t tail[TAIL]; // the last of the compressed bytes read
     uint8_t checked_tail[TAIL];
     uint8_t *in;
@@ -59,6 +61,7 @@ int segment_open(int dirfd, const char *path, struct segment_reader **out, struc
     r->zstd = ZSTD_createDStream();
     MUST(r->zstd);
     r->hash = hash_new();
+    r->checksum = checksum_new();
     r->in_cap = ZSTD_DStreamInSize();
     if (r->file_size > r->in_cap && r->file_size <= KEEP_MAX) {
         r->in_cap = (size_t)r->file_size;
@@ -78,6 +81,7 @@ static void segment_reader_free(struct segment_reader *r) {
     auto_close(&r->fd);
     ZSTD_freeDStream(r->zstd);
     hash_free(r->hash);
+    checksum_free(r->checksum);
     free(r->in);
     free(r->data);
     free(r->path);
@@ -98,11 +102,12 @@ uint64_t segment_offset(const struct segment_reader *r) {
 }
 
 static int rewind_file(struct segment_reader *r, struct err *e) {
-    uint8_t ignored[HASH_SIZE];
+    uint8_t ignored[HASH_SIZE], ignored_sum[CHECKSUM_SIZE];
     if (lseek(r->fd, 0, SEEK_SET) != 0) {
         return err_sys(e, ERR_IO, errno, "%s: cannot be read", r->path);
     }
     hash_final(r->hash, ignored);
+    checksum_final(r->checksum, ignored_sum);
     r->in_at = (ZSTD_inBuffer){0};
     r->file_at = 0;
     return 0;
@@ -141,6 +146,14 @@ static void note_tail(struct segment_reader *r, size_t got) {
     memcpy(r->tail + TAIL - fresh, r->in + got - fresh, fresh);
 }
 
+static void sum_up(struct segment_reader *r, const void *data, size_t len) {
+    if (r->by_checksum) {
+        checksum_update(r->checksum, data, len);
+    } else {
+        hash_update(r->hash, data, len);
+    }
+}
+
 static int read_compressed(struct segment_reader *r, struct err *e) {
     uint64_t left = r->file_size - SEGMENT_END_SIZE - r->file_at;
     size_t want = left < r->in_cap ? (size_t)left : r->in_cap;
@@ -159,7 +172,7 @@ static int read_compressed(struct segment_reader *r, struct err *e) {
         got += (size_t)n;
     }
     if (!r->checked) {
-        hash_update(r->hash, r->in, got);
+        sum_up(r, r->in, got);
     }
     note_tail(r, got);
     r->file_at += got;
@@ -287,31 +300,48 @@ static int check_promise(const struct segment_reader *r, const struct segment_su
     return 0;
 }
 
+static int check_by_checksum(struct segment_reader *r, const struct segment_sum *promised,
+                             const uint8_t frame[SEGMENT_END_SIZE], struct err *e) {
+    uint8_t file[CHECKSUM_SIZE];
+    checksum_update(r->checksum, frame, SEGMENT_END_SIZE);
+    checksum_final(r->checksum, file);
+    if (memcmp(file, promised->checksum, CHECKSUM_SIZE) != 0) {
+        return damaged(r, "the file is not as it was written (checksum): it is damaged", e);
+    }
+    memcpy(r->sum.digest, promised->digest, sizeof r->sum.digest);
+    return 0;
+}
+
 // The digest of the compressed bytes, against the one in the end frame; and that of the whole file.
-static int check_file(struct segment_reader *r, const uint8_t frame[SEGMENT_END_SIZE],
-                      struct err *e) {
+static int check_by_digest(struct segment_reader *r, const uint8_t frame[SEGMENT_END_SIZE],
+                           struct err *e) {
     uint8_t file[HASH_SIZE];
-    int rc = 0;
-    while (rc == 0 && r->file_at < r->file_size - SEGMENT_END_SIZE) {
-        rc = read_compressed(r, e);
-    }
-    if (rc) {
-        return rc;
-    }
     hash_so_far(r->hash, file);
     if (memcmp(file, r->end.file, HASH_SIZE) != 0) {
         return damaged(r, "the file is not as it was written (SHA-256): it is damaged", e);
     }
-    memcpy(r->checked_tail, r->tail, TAIL);
     hash_update(r->hash, frame, SEGMENT_END_SIZE);
     hash_final(r->hash, file);
     hash_hex(file, r->sum.digest);
     return 0;
 }
 
+static int check_file(struct segment_reader *r, const struct segment_sum *promised,
+                      const uint8_t frame[SEGMENT_END_SIZE], struct err *e) {
+    while (r->file_at < r->file_size - SEGMENT_END_SIZE) {
+        int rc = read_compressed(r, e);
+        if (rc) {
+            return rc;
+        }
+    }
+    memcpy(r->checked_tail, r->tail, TAIL);
+    return r->by_checksum ? check_by_checksum(r, promised, frame, e) : check_by_digest(r, frame, e);
+}
+
 int segment_check(struct segment_reader *r, const struct segment_sum *promised, struct err *e) {
     uint8_t frame[SEGMENT_END_SIZE];
     r->checked = false;
+    r->by_checksum = promised != NULL && promised->has_checksum;
     r->offset = 0;
     int rc = rewind_file(r, e);
     if (rc == 0) {
@@ -320,7 +350,7 @@ int segment_check(struct segment_reader *r, const struct segment_sum *promised, 
     if (rc == 0) {
         r->sum = (struct segment_sum){
             .documents = r->end.documents, .bytes = r->end.bytes, .file_bytes = r->file_size};
-        rc = check_file(r, frame, e);
+        rc = check_file(r, promised, frame, e);
     }
     if (rc == 0) {
         rc = check_promise(r, promised, e);

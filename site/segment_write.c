@@ -23,6 +23,7 @@ struct segment_writer {
     char *path;
     ZSTD_CStream *zstd;
     struct hash *hash; // of the file
+    struct checksum *checksum;
     uint64_t documents, bytes, file_bytes;
     uint8_t *out; // compressed bytes on their way to the file
     size_t out_len, out_cap;
@@ -52,6 +53,7 @@ int segment_create(int dirfd, const char *path, struct segment_writer **out, str
     w->out_cap = 4 * ZSTD_CStreamOutSize();
     w->out = must_calloc(1, w->out_cap);
     w->hash = hash_new();
+    w->checksum = checksum_new();
     *out = STEAL(w);
     return 0;
 }
@@ -65,6 +67,7 @@ static int flush(struct segment_writer *w, struct err *e) {
         return err_wrap(e, "%s", w->path);
     }
     hash_update(w->hash, w->out, w->out_len);
+    checksum_update(w->checksum, w->out, w->out_len);
     w->file_bytes += w->out_len;
     w->out_len = 0;
     return 0;
@@ -115,8 +118,12 @@ static int finish(struct segment_writer *w, struct segment_sum *sum, struct err 
     segment_end_write(&end, frame);
     hash_update(w->hash, frame, sizeof frame);
     hash_final(w->hash, whole);
-    *sum = (struct segment_sum){
-        .documents = w->documents, .bytes = w->bytes, .file_bytes = w->file_bytes + sizeof frame};
+    *sum = (struct segment_sum){.documents = w->documents,
+                                .bytes = w->bytes,
+                                .file_bytes = w->file_bytes + sizeof frame,
+                                .has_checksum = true};
+    checksum_update(w->checksum, frame, sizeof frame);
+    checksum_final(w->checksum, sum->checksum);
     hash_hex(whole, sum->digest);
     return tempfile_write(&w->file, frame, sizeof frame, e);
 }
@@ -137,6 +144,7 @@ void segment_writer_free(struct segment_writer *w) {
     auto_close(&w->dir);
     ZSTD_freeCStream(w->zstd);
     hash_free(w->hash);
+    checksum_free(w->checksum);
     free(w->out);
     free(w->path);
     free(w);

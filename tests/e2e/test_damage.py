@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -174,5 +175,31 @@ def test_dumps_exchanged_for_each_other(ends, mvimig, equal):
     assert arrived(m, first) == {} and arrived(m, second) == {}
     os.unlink(one)
     os.unlink(two)
+    m.resume().ok()
+    assert_documents_arrived(m)
+
+
+def test_flipped_bit_between_dump_and_restore(ends, mvimig):
+    """Within one run a dump is compared with what that run has written, not with its digest."""
+    m = Migration(ends.fill(), mvimig)
+    m.plan().ok()
+    running, held = m.start_held("--jobs", "1", at="restore.insert", nth="1")
+    while not os.path.exists(f"{held}.met"):
+        assert not running.ended(), running.wait()
+        time.sleep(0.01)
+    begun = {name for name, in m.ask("""select substr(name, 9, instr(substr(name, 9), '/') - 1)
+                                        from step where kind = 'restore' and state <> 'pending'""")}
+    chance = random.Random(SEED)
+    paths = [p for p in files_below(os.path.join(m.work_dir, "pass-1", "db"))
+             if os.path.basename(os.path.dirname(p)) not in begun]
+    path = chance.choice(paths)
+    what = flip(path, chance)
+    os.unlink(held)
+    done = running.wait().expect(3)
+    name = os.path.basename(os.path.dirname(path))
+    assert os.path.basename(path) in done.stderr and "not as it was written" in done.stderr, \
+        f"{what}: {done.stderr}"
+    assert arrived(m, name) == {}, f"{what}: inserted"
+    os.unlink(path)
     m.resume().ok()
     assert_documents_arrived(m)
