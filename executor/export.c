@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "base/stop.h"
 #include "executor/dump.h"
+#include "site/bson_frame.h"
 
 #define METADATA_MAX (16u << 20)
 #define TELL_EVERY 1000 // documents
@@ -99,16 +100,16 @@ static int insist(struct exporting *x, size_t i, struct buf *json, struct err *e
 static int put_step(struct exporting *x, size_t i, struct err *e) {
     AUTO_SEGMENT_READER struct segment_reader *in = NULL;
     char name[32];
-    const uint8_t *doc;
-    size_t len;
+    AUTO_BUF struct buf doc = BUF_INIT(DOC_MAX);
     spool_name(i, name);
     int rc = segment_open(backup_spool(x->o->out), name, &in, e);
     if (rc == 0) {
         rc = segment_check(in, &x->sums[i], e);
     }
-    while (rc == 0 && (rc = segment_next(in, &doc, &len, e)) == 1) {
+    while (rc == 0 && (rc = segment_next(in, &doc, e)) == 1) {
         rc = stop_asked() ? err_set(e, stop_error(), "stopped; nothing was written")
-                          : backup_add(x->o->out, doc, len, e);
+                          : backup_add(x->o->out, doc.data, doc.len, e);
+        buf_clear(&doc);
     }
     if (rc == 0) {
         (void)unlinkat(backup_spool(x->o->out), name, 0);

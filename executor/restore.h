@@ -76,10 +76,6 @@ struct restore_source {
     const struct fixups *fixups;
     const struct restore_done *done; // skipped; NULL: none
     size_t next_done;
-    const uint8_t *held; // read but not in a batch yet
-    size_t held_len;
-    uint64_t held_offset;
-    bool ended;
 };
 // Fills the next batch that is not done. 1: it holds at least one document; 0: the dump is at its
 // end; negative: ERR_DATA, ERR_IO.

@@ -17,21 +17,17 @@ struct restore_batch *restore_batch_new(void) {
     return b;
 }
 
-static void empty(struct buf *b) {
-    if (b->cap > RESTORE_LARGE) {
-        buf_free(b);
-    }
-    buf_clear(b);
-}
-
 void restore_batch_clear(struct restore_batch *b) {
     for (size_t i = 0; i < b->n; i++) {
         free(b->docs[i].detail);
     }
     b->n = 0;
     b->position = b->end = 0;
-    empty(&b->source);
-    empty(&b->fixed);
+    buf_clear(&b->source); // and keep the memory, which the next document as large needs again
+    if (b->fixed.cap > RESTORE_LARGE) {
+        buf_free(&b->fixed);
+    }
+    buf_clear(&b->fixed);
 }
 
 void restore_batch_free(struct restore_batch *b) {
@@ -43,41 +39,28 @@ void restore_batch_free(struct restore_batch *b) {
     }
 }
 
-// Reads ahead by one document, to see whether it still belongs into the batch.
-static int hold(struct restore_source *s, struct err *e) {
-    if (s->held || s->ended) {
-        return s->held != NULL;
-    }
-    s->held_offset = segment_offset(s->reader);
-    int rc = segment_next(s->reader, &s->held, &s->held_len, e);
-    if (rc <= 0) {
-        s->held = NULL;
-        s->ended = rc == 0;
-    }
-    return rc;
-}
-
-static const struct batch_record *next_done(struct restore_source *s) {
+static const struct batch_record *next_done(struct restore_source *s, uint64_t position) {
     const struct restore_done *done = s->done;
-    while (done && s->next_done < done->n && done->items[s->next_done].position < s->held_offset) {
+    while (done && s->next_done < done->n && done->items[s->next_done].position < position) {
         s->next_done++;
     }
     return done && s->next_done < done->n ? &done->items[s->next_done] : NULL;
 }
 
-// Passes over recorded batches. As restore_batch_fill.
-static int skip_done(struct restore_source *s, struct err *e) {
+// Passes over recorded batches, to the next document, of *len bytes. As restore_batch_fill.
+static int skip_done(struct restore_source *s, struct buf *ignored, size_t *len, struct err *e) {
     int rc;
-    while ((rc = hold(s, e)) > 0) {
-        const struct batch_record *done = next_done(s);
-        if (!done || done->position != s->held_offset) {
+    while ((rc = segment_peek(s->reader, len, e)) > 0) {
+        uint64_t position = segment_offset(s->reader);
+        const struct batch_record *done = next_done(s, position);
+        if (!done || done->position != position) {
             return 1;
         }
-        uint64_t end = done->end;
-        while (rc > 0 && s->held_offset < end) {
-            s->held = NULL;
-            rc = hold(s, e);
+        while (rc > 0 && segment_offset(s->reader) < done->end) {
+            buf_clear(ignored);
+            rc = segment_next(s->reader, ignored, e);
         }
+        buf_clear(ignored);
         if (rc <= 0) {
             return rc;
         }
@@ -107,32 +90,35 @@ static int examine(struct restore_doc *d) {
     return rc;
 }
 
-static int add(struct restore_source *s, struct restore_batch *b, struct err *e) {
+// The document is what the batch's buffer has from `at` on.
+static int add(struct restore_source *s, struct restore_batch *b, uint64_t offset, size_t at,
+               struct err *e) {
     struct restore_doc *d = &b->docs[b->n];
     AUTO_BUF struct buf fixed = BUF_INIT(2u * DOC_MAX);
-    *d = (struct restore_doc){.offset = s->held_offset, .source_at = b->source.len};
+    const uint8_t *doc = b->source.data + at;
+    *d = (struct restore_doc){.offset = offset, .source_at = at, .source_len = b->source.len - at};
     // Without fix-ups it would only look at the elements, as examine() does.
-    int rc = fixups_empty(s->fixups) ? 0 : fixups_apply(s->fixups, s->held, s->held_len, &fixed, e);
+    int rc = fixups_empty(s->fixups) ? 0 : fixups_apply(s->fixups, doc, d->source_len, &fixed, e);
     if (rc < 0) {
-        return err_wrap(e, "document at byte %llu of the dump", (unsigned long long)d->offset);
+        return err_wrap(e, "document at byte %llu of the dump", (unsigned long long)offset);
     }
     d->fixed = rc == 1;
-    d->source_len = s->held_len;
-    d->expected_len = d->fixed ? fixed.len : s->held_len;
+    d->expected_len = d->fixed ? fixed.len : d->source_len;
     d->expected_at = b->fixed.len;
-    buf_put(&b->source, s->held, s->held_len);
     rc = d->fixed ? buf_append(&b->fixed, fixed.data, fixed.len, e) : 0;
     b->n += rc == 0;
-    s->held = NULL;
     return rc;
 }
 
-static bool fits(struct restore_source *s, const struct restore_batch *b) {
-    const struct batch_record *done = next_done(s);
+static bool has_room(const struct restore_batch *b, size_t len) {
     return b->n < RESTORE_BATCH_DOCUMENTS &&
-           (b->n == 0 || (b->source.len + s->held_len <= RESTORE_BATCH_BYTES &&
-                          b->fixed.len + s->held_len <= RESTORE_BATCH_BYTES)) &&
-           !(b->n && done && done->position == s->held_offset);
+           (b->n == 0 || (b->source.len + len <= RESTORE_BATCH_BYTES &&
+                          b->fixed.len + len <= RESTORE_BATCH_BYTES));
+}
+
+static bool begins_done(struct restore_source *s, uint64_t position) {
+    const struct batch_record *done = next_done(s, position);
+    return done && done->position == position;
 }
 
 // The buffers hold still now.
@@ -151,33 +137,37 @@ int restore_batch_point(struct restore_batch *b, struct err *e) {
 
 int restore_batch_put(struct restore_source *s, struct restore_batch *b, const uint8_t *doc,
                       size_t len, struct err *e) {
-    s->held = doc;
-    s->held_len = len;
-    if (!fits(s, b)) {
+    size_t at = b->source.len;
+    if (!has_room(b, len)) {
         return 0;
     }
-    int rc = add(s, b, e);
+    int rc = buf_append(&b->source, doc, len, e);
+    rc = rc == 0 ? add(s, b, 0, at, e) : rc;
     return rc == 0 ? 1 : rc;
 }
 
+static int add_next(struct restore_source *s, struct restore_batch *b, struct err *e) {
+    uint64_t offset = segment_offset(s->reader);
+    size_t at = b->source.len;
+    int rc = segment_next(s->reader, &b->source, e);
+    MUST(rc != 0); // there is one: it was looked at
+    rc = rc > 0 ? add(s, b, offset, at, e) : rc;
+    b->end = segment_offset(s->reader);
+    return rc;
+}
+
 int restore_batch_fill(struct restore_source *s, struct restore_batch *b, struct err *e) {
+    size_t len;
     restore_batch_clear(b);
-    int rc = skip_done(s, e);
+    int rc = skip_done(s, &b->source, &len, e);
     if (rc <= 0) {
         return rc;
     }
-    b->position = s->held_offset;
-    while (rc > 0 && fits(s, b)) {
-        b->end = s->held_offset + s->held_len;
-        rc = add(s, b, e);
-        if (rc) {
-            return rc;
-        }
-        if (b->source.len >= RESTORE_BATCH_BYTES) {
-            segment_trim(s->reader); // the next one would only wait in memory
-            break;
-        }
-        rc = hold(s, e);
+    b->position = segment_offset(s->reader);
+    while (rc > 0 && has_room(b, len) &&
+           (b->n == 0 || !begins_done(s, segment_offset(s->reader)))) {
+        rc = add_next(s, b, e);
+        rc = rc == 0 ? segment_peek(s->reader, &len, e) : rc;
     }
     return rc < 0 ? rc : restore_batch_point(b, e);
 }

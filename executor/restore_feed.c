@@ -29,6 +29,16 @@ static bool has_room(const struct restore_feed *f) {
            (waiting < BATCHES && f->batch[f->taken % BATCHES]->source.len < RESTORE_LARGE);
 }
 
+// The other batch is in nobody's hands: of the two, only one keeps memory for a large document.
+static void take_larger(struct restore_batch *b, struct restore_batch *other) {
+    if (other->source.cap > b->source.cap) {
+        restore_batch_clear(other);
+        struct buf small = b->source;
+        b->source = other->source;
+        other->source = small;
+    }
+}
+
 static void *fill_batches(void *arg) {
     struct restore_feed *f = arg;
     pthread_mutex_lock(&f->lock);
@@ -38,6 +48,9 @@ static void *fill_batches(void *arg) {
             continue;
         }
         struct restore_batch *b = f->batch[f->filled % BATCHES];
+        if (f->filled == f->taken) {
+            take_larger(b, f->batch[(f->filled + 1) % BATCHES]);
+        }
         pthread_mutex_unlock(&f->lock);
         int rc = restore_batch_fill(f->source, b, &f->failure);
         pthread_mutex_lock(&f->lock);

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/checksum.h"
 #include "base/err.h"
 #include "base/hash.h"
@@ -53,11 +54,11 @@ int segment_open(int dirfd, const char *path, struct segment_reader **out, struc
 int segment_check(struct segment_reader *r, const struct segment_sum *promised, struct err *e);
 // What the file holds, after segment_check.
 const struct segment_sum *segment_reader_sum(const struct segment_reader *r);
-// 1: a document, valid until the next call; 0: the end; negative: ERR_DATA (with the byte of the
-// uncompressed stream), ERR_IO. Not to be called again after 0 or an error.
-int segment_next(struct segment_reader *r, const uint8_t **doc, size_t *len, struct err *e);
-// Gives back the room of a large document; what segment_next handed out last is gone then.
-void segment_trim(struct segment_reader *r);
+// 1: the next document has *len bytes; 0: the end; negative: ERR_DATA (with the byte of the
+// uncompressed stream), ERR_IO. Nothing may be called after an error.
+int segment_peek(struct segment_reader *r, size_t *len, struct err *e);
+// Appends the next document to `out`. As segment_peek; ERR_LIMIT when there is no room.
+int segment_next(struct segment_reader *r, struct buf *out, struct err *e);
 // Byte offset, in the uncompressed stream, of the document that segment_next will hand out next.
 uint64_t segment_offset(const struct segment_reader *r);
 void segment_reader_cleanup(struct segment_reader **r);

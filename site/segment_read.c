@@ -37,6 +37,8 @@ struct segment_reader {
     ZSTD_inBuffer in_at;
     uint8_t *data; // uncompressed: from `start` to `stop` not handed out yet
     size_t start, stop, cap;
+    size_t peeked;              // length of the next document; 0: not looked at
+    bool ended;                 // and it was checked that it may
     uint64_t documents, offset; // handed out so far
 };
 
@@ -119,7 +121,8 @@ static int begin_stream(struct segment_reader *r, struct err *e) {
     r->in_at.pos = 0;
     r->frame_left = 1; // an empty file is no frame
     r->documents = r->offset = 0;
-    r->start = r->stop = 0;
+    r->start = r->stop = r->peeked = 0;
+    r->ended = false;
     return r->kept ? 0 : rewind_file(r, e);
 }
 
@@ -186,27 +189,10 @@ static void move_to_front(struct segment_reader *r) {
     r->start = 0;
 }
 
-static void make_room(struct segment_reader *r, size_t need) {
-    move_to_front(r);
-    size_t cap = need + ZSTD_DStreamOutSize();
-    if (cap > r->cap) {
-        r->data = must_realloc(r->data, 1, cap);
-        r->cap = cap;
-    }
-}
-
-void segment_trim(struct segment_reader *r) {
-    size_t cap = r->stop - r->start + 2 * ZSTD_DStreamOutSize();
-    if (cap < r->cap) {
-        move_to_front(r);
-        r->data = must_realloc(r->data, 1, cap);
-        r->cap = cap;
-    }
-}
-
-// 1: some more bytes came; 0: the stream is at its end.
-static int decompress(struct segment_reader *r, struct err *e) {
+// Appends to `out` what there is room for. 1: some more bytes came; 0: the stream is at its end.
+static int decompress(struct segment_reader *r, ZSTD_outBuffer *out, struct err *e) {
     uint64_t stream_size = r->file_size - SEGMENT_END_SIZE;
+    size_t before = out->pos;
     for (;;) {
         if (r->in_at.pos == r->in_at.size && r->file_at < stream_size) {
             int rc = read_compressed(r, e);
@@ -218,15 +204,12 @@ static int decompress(struct segment_reader *r, struct err *e) {
         if (dry && r->frame_left == 0) {
             return 0;
         }
-        ZSTD_outBuffer out = {.dst = r->data, .size = r->cap, .pos = r->stop};
-        size_t left = ZSTD_decompressStream(r->zstd, &out, &r->in_at);
+        size_t left = ZSTD_decompressStream(r->zstd, out, &r->in_at);
         if (ZSTD_isError(left)) {
             return damaged(r, ZSTD_getErrorName(left), e);
         }
-        size_t got = out.pos - r->stop;
-        r->stop = out.pos;
         r->frame_left = left;
-        if (got) {
+        if (out->pos != before) {
             return 1;
         }
         if (dry && left) {
@@ -235,45 +218,20 @@ static int decompress(struct segment_reader *r, struct err *e) {
     }
 }
 
-// 1: at least `need` bytes lie from `start` on; 0: the stream ends before that.
+// 1: at least `need` bytes, no more than one block of zstd, lie from `start` on; 0: the stream ends
+// before that.
 static int fill(struct segment_reader *r, size_t need, struct err *e) {
     while (r->stop - r->start < need) {
         if (r->cap - r->start < need || r->cap == r->stop) {
-            make_room(r, need);
+            move_to_front(r);
         }
-        int rc = decompress(r, e);
+        ZSTD_outBuffer out = {.dst = r->data, .size = r->cap, .pos = r->stop};
+        int rc = decompress(r, &out, e);
+        r->stop = out.pos;
         if (rc <= 0) {
             return rc;
         }
     }
-    return 1;
-}
-
-static int next_document(struct segment_reader *r, const uint8_t **doc, size_t *len,
-                         struct err *e) {
-    int rc = fill(r, 4, e);
-    if (rc < 0) {
-        return rc;
-    }
-    if (rc == 0) {
-        return r->stop == r->start ? 0 : damaged(r, "the last document is cut short", e);
-    }
-    uint32_t n = doc_length(r->data + r->start);
-    if (n == 0) {
-        return damaged(r, "a document's length is impossible", e);
-    }
-    rc = fill(r, n, e);
-    if (rc <= 0) {
-        return rc ? rc : damaged(r, "the last document is cut short", e);
-    }
-    if (!doc_framed(r->data + r->start, n)) {
-        return damaged(r, "a document does not end where its length says", e);
-    }
-    *doc = r->data + r->start;
-    *len = n;
-    r->start += n;
-    r->offset += n;
-    r->documents++;
     return 1;
 }
 
@@ -362,8 +320,72 @@ int segment_check(struct segment_reader *r, const struct segment_sum *promised, 
     return rc;
 }
 
-int segment_next(struct segment_reader *r, const uint8_t **doc, size_t *len, struct err *e) {
+// As segment_peek, but for what comes at the end.
+static int look_ahead(struct segment_reader *r, struct err *e) {
+    int rc = fill(r, 4, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (rc == 0) {
+        return r->stop == r->start ? 0 : damaged(r, "the last document is cut short", e);
+    }
+    r->peeked = doc_length(r->data + r->start);
+    return r->peeked ? 1 : damaged(r, "a document's length is impossible", e);
+}
+
+int segment_peek(struct segment_reader *r, size_t *len, struct err *e) {
     MUST(r->checked);
-    int rc = next_document(r, doc, len, e);
-    return rc == 0 ? check_stream(r, e) : rc;
+    int rc = r->peeked ? 1 : r->ended ? 0 : look_ahead(r, e);
+    if (rc == 0 && !r->ended) {
+        rc = check_stream(r, e);
+        r->ended = rc == 0;
+    }
+    *len = r->peeked;
+    return rc;
+}
+
+// All but the last block of a document goes straight to where it is wanted.
+static int read_document(struct segment_reader *r, uint8_t *to, size_t len, struct err *e) {
+    size_t there = r->stop - r->start;
+    ZSTD_outBuffer out = {.dst = to, .size = len, .pos = there < len ? there : len};
+    memcpy(to, r->data + r->start, out.pos);
+    r->start += out.pos;
+    while (out.size - out.pos > ZSTD_DStreamOutSize()) {
+        int rc = decompress(r, &out, e);
+        if (rc <= 0) {
+            return rc;
+        }
+    }
+    size_t rest = out.size - out.pos;
+    int rc = fill(r, rest, e);
+    if (rc > 0) {
+        memcpy(to + out.pos, r->data + r->start, rest);
+        r->start += rest;
+    }
+    return rc;
+}
+
+int segment_next(struct segment_reader *r, struct buf *out, struct err *e) {
+    size_t len;
+    int rc = segment_peek(r, &len, e);
+    if (rc <= 0) {
+        return rc;
+    }
+    uint8_t *to = buf_room(out, len);
+    if (!to) {
+        return err_set(e, ERR_LIMIT, "%s: more than the %zu bytes there is room for", r->path,
+                       out->max);
+    }
+    rc = read_document(r, to, len, e);
+    if (rc <= 0) {
+        return rc ? rc : damaged(r, "the last document is cut short", e);
+    }
+    if (!doc_framed(to, len)) {
+        return damaged(r, "a document does not end where its length says", e);
+    }
+    out->len += len;
+    r->peeked = 0;
+    r->offset += len;
+    r->documents++;
+    return 1;
 }

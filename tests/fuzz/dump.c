@@ -53,7 +53,7 @@ static void put_file(const uint8_t *data, size_t size, uint64_t documents, uint6
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     AUTO_SEGMENT_READER struct segment_reader *r = NULL;
     struct err e = {0};
-    const uint8_t *doc;
+    AUTO_BUF struct buf doc = BUF_INIT(DOC_MAX);
     size_t len;
     int rc;
     uint64_t bytes = 0;
@@ -63,11 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     put_file(data + 1, size - 1, data[0], 64u * data[0]);
     MUST(segment_open(folder(), "dump", &r, &e) == 0);
     MUST(segment_check(r, NULL, &e) == 0);
-    while ((rc = segment_next(r, &doc, &len, &e)) > 0) {
-        MUST(doc_framed(doc, len) && segment_offset(r) == (bytes += len));
-        if (len % 3 == 0) {
-            segment_trim(r);
-        }
+    while ((rc = segment_peek(r, &len, &e)) > 0 && (rc = segment_next(r, &doc, &e)) > 0) {
+        MUST(doc.len == len && doc_framed(doc.data, len) && segment_offset(r) == (bytes += len));
+        buf_clear(&doc);
     }
     MUST(rc == ERR_DATA || (rc == 0 && bytes == 64u * data[0]));
     return 0;
