@@ -2,8 +2,9 @@
 #include "base/buf.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/blocks.h"
 
 // Room for `more` bytes and the final zero; false when the cap forbids it.
 static bool buf_reserve(struct buf *b, size_t more) {
@@ -17,7 +18,8 @@ static bool buf_reserve(struct buf *b, size_t more) {
             cap = cap > SIZE_MAX / 2 ? need : cap * 2;
         }
         cap = cap > b->max + 1 ? b->max + 1 : cap;
-        b->data = must_realloc(b->data, cap, 1);
+        b->data = blocks_realloc(b->data, cap);
+        MUST(b->data != NULL);
         b->cap = cap;
     }
     return true;
@@ -89,7 +91,7 @@ void buf_clear(struct buf *b) {
 }
 
 void buf_free(struct buf *b) {
-    free(b->data);
+    blocks_free(b->data);
     b->data = NULL;
     b->len = 0;
     b->cap = 0;

@@ -1,43 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "site/mongo.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/blocks.h"
 #include "base/must.h"
-#include "base/pages.h"
 #include "site/mongo_counters.h"
 #include "site/mongo_private.h"
 
-// A document of 16 MiB passes through several buffers of the driver and of ours. From this size on
-// each is mapped for itself and goes back at once; else they stay in the heap, worker by worker.
-#define MAP_FROM (4 * 1024 * 1024)
-// So much of a heap that is free at its end stays: batch after batch uses it again.
-#define TRIM_FROM (8 * 1024 * 1024)
-
-static void *driver_malloc(size_t bytes) {
-    void *p = malloc(bytes);
-    pages_large(p, bytes);
-    return p;
-}
-
-static void *driver_realloc(void *p, size_t bytes) {
-    void *q = realloc(p, bytes);
-    pages_large(q, bytes);
-    return q;
-}
-
-static const bson_mem_vtable_t driver_memory = {.malloc = driver_malloc,
+static const bson_mem_vtable_t driver_memory = {.malloc = blocks_malloc,
                                                 .calloc = calloc,
-                                                .realloc = driver_realloc,
-                                                .free = free,
+                                                .realloc = blocks_realloc,
+                                                .free = blocks_free,
                                                 .aligned_alloc = aligned_alloc};
 
 static void start_driver(void) {
-    mallopt(M_MMAP_THRESHOLD, MAP_FROM);
-    mallopt(M_TRIM_THRESHOLD, TRIM_FROM);
+    blocks_start();
     bson_mem_set_vtable(&driver_memory);
     // The driver would print warnings on its own, the first of them while it starts.
     mongoc_log_set_handler(NULL, NULL);
@@ -74,6 +54,7 @@ int mongo_session(struct mongo_end *end, struct mongo **out, struct err *e) {
     m->end = end;
     m->client = client;
     m->primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+    blocks_keep();
     *out = m;
     return 0;
 }
@@ -93,6 +74,7 @@ void mongo_free(struct mongo *m) {
     mongoc_client_destroy(m->client);
     free(m->views);
     free(m);
+    blocks_release();
 }
 
 void mongo_cleanup(struct mongo **m) {

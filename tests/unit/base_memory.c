@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/blocks.h"
 #include "base/buf.h"
 #include "base/problems.h"
 #include "base/strtab.h"
@@ -239,8 +240,83 @@ static void problems_are_listed(void **state) {
     assert_non_null(strstr(text, "\nplan.yaml: and 103 more"));
 }
 
+#define MB ((size_t)1 << 20)
+
+// A block that was kept still has what stood in it, a new one is clear.
+static bool was_kept(const uint8_t *block) {
+    return block[MB] == 'x';
+}
+
+static uint8_t *block_with(size_t bytes) {
+    uint8_t *p = blocks_malloc(bytes);
+    assert_non_null(p);
+    memset(p, 'x', bytes);
+    return p;
+}
+
+static void blocks_are_kept_while_somebody_wants_them(void **state) {
+    (void)state;
+    blocks_start();
+    blocks_keep();
+    blocks_keep();
+    uint8_t *large = block_with(16 * MB), *small = block_with(5 * MB);
+    blocks_free(large);
+    blocks_free(small);
+    uint8_t *p = blocks_malloc(5 * MB - 1);
+    assert_ptr_equal(p, small); // the smallest that is large enough
+    assert_true(was_kept(p));
+    p = blocks_realloc(p, 15 * MB);
+    assert_ptr_equal(p, large);
+    assert_true(was_kept(p)); // with the content of the smaller one, which is kept in its place
+    assert_ptr_equal(blocks_realloc(p, 16 * MB), p);
+    blocks_free(p);
+    blocks_release();
+    p = blocks_malloc(4 * MB);
+    assert_true(was_kept(p));
+    blocks_free(p);
+    blocks_release();
+    p = blocks_malloc(4 * MB);
+    assert_false(was_kept(p));
+    blocks_free(p);
+    p = blocks_malloc(4 * MB);
+    assert_false(was_kept(p)); // nobody wants any
+    blocks_free(p);
+    blocks_free(NULL);
+}
+
+static void few_blocks_are_kept_and_no_huge_ones(void **state) {
+    (void)state;
+    enum { MANY = 20 };
+    uint8_t *p[MANY];
+    blocks_start();
+    blocks_keep();
+    for (int i = 0; i < MANY; i++) {
+        p[i] = block_with(5 * MB);
+    }
+    uint8_t *huge = block_with(64 * MB);
+    blocks_free(huge);
+    for (int i = 0; i < MANY; i++) {
+        blocks_free(p[i]);
+    }
+    int kept = 0;
+    for (int i = 0; i < MANY; i++) {
+        p[i] = blocks_malloc(5 * MB);
+        kept += was_kept(p[i]);
+    }
+    assert_int_equal(kept, 8);
+    huge = blocks_malloc(64 * MB);
+    assert_false(was_kept(huge));
+    blocks_free(huge);
+    for (int i = 0; i < MANY; i++) {
+        blocks_free(p[i]);
+    }
+    blocks_release();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_are_kept_while_somebody_wants_them),
+        cmocka_unit_test(few_blocks_are_kept_and_no_huge_ones),
         cmocka_unit_test(arena_gives_zeroed_aligned_memory),
         cmocka_unit_test(arena_texts),
         cmocka_unit_test(buf_keeps_its_cap),
