@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// A dump file: BSON documents back to back, as mongodump writes them, in a zstd stream (RFC 8878):
-// `zstd -d` and then bsondump or mongorestore read it. A file cut at the end of a document looks
-// whole by itself, so how many documents and bytes it must hold stands in the journal, with the
-// digest of the file, and once more at the end of the file, in a skippable frame that zstd passes
-// over (site/segment_private.h).
+// A dump file: BSON documents back to back, as mongodump writes them, in frames of zstd (RFC 8878),
+// each with a checksum: `zstd -d` and then bsondump or mongorestore read it. A file cut at the end
+// of a document looks whole by itself, so how many documents and bytes it must hold stands in the
+// journal, with the digest of the file, and once more at the end of the file, in a skippable frame
+// that zstd passes over (site/segment_private.h).
 //
 // Writing: segment_create, segment_add for each document, segment_publish (temp + fsync + rename).
 // A writer that goes out of scope without it leaves nothing behind.
 // Reading: segment_open; segment_check reads all bytes of the file once and compares digests, so
 // that nothing is done with any document of a file that is damaged anywhere, or that is another
 // dump than the journal knows; then segment_next hands out the documents, with their frames, their
-// count and zstd's checksum of them checked. A small file is kept in memory from the check on; a
-// larger one is read again, and its checksum of the documents must be the same then.
+// count and zstd's checksums of them checked. A small file is kept in memory from the check on; a
+// larger one is read again, and must be the same then.
 #pragma once
 
 #include <stdbool.h>

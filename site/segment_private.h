@@ -14,10 +14,16 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <zstd.h>
 
 #include "base/hash.h"
 
 #define SEGMENT_END_SIZE 64
+
+// Documents go into zstd frames of so many bytes, one after the other, whatever their length: what
+// is compressed and decompressed in one piece takes a third less time than a stream.
+#define SEGMENT_FRAME ((size_t)512 << 10)
+#define SEGMENT_FRAME_BOUND ZSTD_COMPRESSBOUND(SEGMENT_FRAME)
 
 struct segment_end {
     uint64_t documents, bytes;

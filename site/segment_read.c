@@ -14,8 +14,8 @@
 
 // A file up to this size is read once and kept: some 20,000 of MVI's documents.
 #define KEEP_MAX (8u << 20)
-// A zstd frame ends with a checksum of what it holds, which zstd compares.
-#define TAIL 4
+// A larger one is read in pieces of this size: several zstd frames.
+#define PIECE (4 * SEGMENT_FRAME)
 
 struct segment_reader {
     char *path;
@@ -26,12 +26,11 @@ struct segment_reader {
     struct segment_end end;
     struct segment_sum sum;
     ZSTD_DStream *zstd;
-    size_t frame_left; // 0: the zstd frame is complete
-    bool by_checksum;  // the file is compared by it, not by digests
-    struct hash *hash; // of the compressed bytes, until they are checked; or:
-    struct checksum *checksum;
-    uint8_t tail[TAIL]; // the last of the compressed bytes read
-    uint8_t checked_tail[TAIL];
+    size_t frame_left;          // 0: the zstd frame is complete
+    bool by_checksum;           // the file is compared by it, not by digests
+    struct hash *hash;          // of the compressed bytes, until they are checked
+    struct checksum *checksum;  // of those that were read
+    uint8_t was[CHECKSUM_SIZE]; // that sum, when they were checked
     uint8_t *in;
     size_t in_cap;
     ZSTD_inBuffer in_at;
@@ -64,13 +63,13 @@ int segment_open(int dirfd, const char *path, struct segment_reader **out, struc
     MUST(r->zstd);
     r->hash = hash_new();
     r->checksum = checksum_new();
-    r->in_cap = ZSTD_DStreamInSize();
+    r->in_cap = PIECE;
     if (r->file_size > r->in_cap && r->file_size <= KEEP_MAX) {
         r->in_cap = (size_t)r->file_size;
     }
     r->kept = r->file_size <= r->in_cap;
     r->in = must_realloc(NULL, r->in_cap, 1);
-    r->cap = 2 * ZSTD_DStreamOutSize();
+    r->cap = 2 * SEGMENT_FRAME;
     r->data = must_realloc(NULL, r->cap, 1);
     *out = r;
     return 0;
@@ -143,26 +142,21 @@ static int read_end(struct segment_reader *r, uint8_t frame[SEGMENT_END_SIZE], s
     return 0;
 }
 
-static void note_tail(struct segment_reader *r, size_t got) {
-    size_t fresh = got < TAIL ? got : TAIL;
-    memmove(r->tail, r->tail + fresh, TAIL - fresh);
-    memcpy(r->tail + TAIL - fresh, r->in + got - fresh, fresh);
-}
-
 static void sum_up(struct segment_reader *r, const void *data, size_t len) {
-    if (r->by_checksum) {
-        checksum_update(r->checksum, data, len);
-    } else {
+    if (!r->checked && !r->by_checksum) {
         hash_update(r->hash, data, len);
     }
+    checksum_update(r->checksum, data, len);
 }
 
+// Reads on, behind what is left of the compressed bytes.
 static int read_compressed(struct segment_reader *r, struct err *e) {
+    size_t kept = r->in_at.size - r->in_at.pos, got = 0;
     uint64_t left = r->file_size - SEGMENT_END_SIZE - r->file_at;
-    size_t want = left < r->in_cap ? (size_t)left : r->in_cap;
-    size_t got = 0;
+    size_t want = left < r->in_cap - kept ? (size_t)left : r->in_cap - kept;
+    memmove(r->in, r->in + r->in_at.pos, kept);
     while (got < want) {
-        ssize_t n = read(r->fd, r->in + got, want - got);
+        ssize_t n = read(r->fd, r->in + kept + got, want - got);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -174,12 +168,9 @@ static int read_compressed(struct segment_reader *r, struct err *e) {
         }
         got += (size_t)n;
     }
-    if (!r->checked) {
-        sum_up(r, r->in, got);
-    }
-    note_tail(r, got);
+    sum_up(r, r->in + kept, got);
     r->file_at += got;
-    r->in_at = (ZSTD_inBuffer){.src = r->in, .size = got};
+    r->in_at = (ZSTD_inBuffer){.src = r->in, .size = kept + got};
     return 0;
 }
 
@@ -194,7 +185,9 @@ static int decompress(struct segment_reader *r, ZSTD_outBuffer *out, struct err 
     uint64_t stream_size = r->file_size - SEGMENT_END_SIZE;
     size_t before = out->pos;
     for (;;) {
-        if (r->in_at.pos == r->in_at.size && r->file_at < stream_size) {
+        // At the beginning of a frame all of it, so that it is decompressed in one piece.
+        size_t least = r->frame_left == 0 ? SEGMENT_FRAME_BOUND : 1;
+        if (r->in_at.size - r->in_at.pos < least && r->file_at < stream_size) {
             int rc = read_compressed(r, e);
             if (rc) {
                 return rc;
@@ -218,13 +211,10 @@ static int decompress(struct segment_reader *r, ZSTD_outBuffer *out, struct err 
     }
 }
 
-// 1: at least `need` bytes, no more than one block of zstd, lie from `start` on; 0: the stream ends
-// before that.
+// 1: at least `need` bytes, less than a frame, lie from `start` on; 0: the stream ends before that.
 static int fill(struct segment_reader *r, size_t need, struct err *e) {
     while (r->stop - r->start < need) {
-        if (r->cap - r->start < need || r->cap == r->stop) {
-            move_to_front(r);
-        }
+        move_to_front(r);
         ZSTD_outBuffer out = {.dst = r->data, .size = r->cap, .pos = r->stop};
         int rc = decompress(r, &out, e);
         r->stop = out.pos;
@@ -235,11 +225,13 @@ static int fill(struct segment_reader *r, size_t need, struct err *e) {
     return 1;
 }
 
-// What was read is what was checked. zstd has compared the documents with the checksum behind them;
-// in a file that was read a second time it must have been the same one again.
+// What was read is what was checked: zstd has compared the documents with the checksums behind
+// them, and a file that was read a second time must have been the same one again.
 static int check_stream(struct segment_reader *r, struct err *e) {
+    uint8_t now[CHECKSUM_SIZE];
+    checksum_so_far(r->checksum, now);
     if (r->documents != r->end.documents || r->offset != r->end.bytes ||
-        memcmp(r->tail, r->checked_tail, TAIL) != 0) {
+        (!r->kept && memcmp(now, r->was, CHECKSUM_SIZE) != 0)) {
         return damaged(r, "the documents are not those that were written", e);
     }
     return 0;
@@ -262,7 +254,7 @@ static int check_by_checksum(struct segment_reader *r, const struct segment_sum 
                              const uint8_t frame[SEGMENT_END_SIZE], struct err *e) {
     uint8_t file[CHECKSUM_SIZE];
     checksum_update(r->checksum, frame, SEGMENT_END_SIZE);
-    checksum_final(r->checksum, file);
+    checksum_so_far(r->checksum, file);
     if (memcmp(file, promised->checksum, CHECKSUM_SIZE) != 0) {
         return damaged(r, "the file is not as it was written (checksum): it is damaged", e);
     }
@@ -287,12 +279,13 @@ static int check_by_digest(struct segment_reader *r, const uint8_t frame[SEGMENT
 static int check_file(struct segment_reader *r, const struct segment_sum *promised,
                       const uint8_t frame[SEGMENT_END_SIZE], struct err *e) {
     while (r->file_at < r->file_size - SEGMENT_END_SIZE) {
+        r->in_at.pos = r->in_at.size;
         int rc = read_compressed(r, e);
         if (rc) {
             return rc;
         }
     }
-    memcpy(r->checked_tail, r->tail, TAIL);
+    checksum_so_far(r->checksum, r->was);
     return r->by_checksum ? check_by_checksum(r, promised, frame, e) : check_by_digest(r, frame, e);
 }
 
@@ -344,13 +337,13 @@ int segment_peek(struct segment_reader *r, size_t *len, struct err *e) {
     return rc;
 }
 
-// All but the last block of a document goes straight to where it is wanted.
+// All but the last of a large document goes straight to where it is wanted.
 static int read_document(struct segment_reader *r, uint8_t *to, size_t len, struct err *e) {
     size_t there = r->stop - r->start;
     ZSTD_outBuffer out = {.dst = to, .size = len, .pos = there < len ? there : len};
     memcpy(to, r->data + r->start, out.pos);
     r->start += out.pos;
-    while (out.size - out.pos > ZSTD_DStreamOutSize()) {
+    while (out.size - out.pos >= SEGMENT_FRAME) {
         int rc = decompress(r, &out, e);
         if (rc <= 0) {
             return rc;

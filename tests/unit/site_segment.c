@@ -275,6 +275,38 @@ static void is_plain_zstd(void **state) {
     assert_int_equal(len, sum.file_bytes);
 }
 
+// A large file is many frames to other tools, and a file of one frame is read as well.
+static void frames_are_of_any_size(void **state) {
+    struct place *p = *state;
+    static const size_t sizes[] = {3000000, 600, 2000000, 524288, 524287, 700000};
+    struct segment_sum sum;
+    struct err e = {0};
+    char *data;
+    size_t len;
+    write_segment(p->fd, "frames", sizes, sizeof sizes / sizeof *sizes, &sum);
+    assert_int_equal(file_read(p->fd, "frames", 64 << 20, &data, &len, &e), 0);
+    assert_true(ZSTD_findFrameCompressedSize(data, len) < len / 8);
+    AUTO_FREE uint8_t *all = malloc(sum.bytes);
+    assert_int_equal(ZSTD_decompress(all, sum.bytes, data, len), sum.bytes);
+
+    size_t bound = ZSTD_compressBound(sum.bytes);
+    AUTO_FREE char *one = malloc(bound + 64);
+    size_t n = ZSTD_compress(one, bound, all, sum.bytes, 1);
+    memcpy(one + n, data + len - 64, 64);
+    hash_bytes(one, n, (uint8_t *)one + n + 32);
+    put_damaged(p->fd, one, n + 64);
+    AUTO_SEGMENT_READER struct segment_reader *r = NULL;
+    AUTO_BUF struct buf docs = BUF_INIT(64u << 20);
+    assert_int_equal(segment_open(p->fd, "damaged", &r, &e), 0);
+    assert_int_equal(segment_check(r, NULL, &e), 0);
+    while (segment_next(r, &docs, &e) == 1) {
+    }
+    assert_int_equal(e.code, 0);
+    assert_int_equal(docs.len, sum.bytes);
+    assert_memory_equal(docs.data, all, sum.bytes);
+    free(data);
+}
+
 // `n` documents of 64 kB of noise, which no compressor makes smaller.
 static void write_noise(int dir, const char *path, size_t n, unsigned seed) {
     struct segment_sum sum;
@@ -293,8 +325,9 @@ static void write_noise(int dir, const char *path, size_t n, unsigned seed) {
     assert_int_equal(segment_publish(w, &sum, &e), 0);
 }
 
-// How a file reads that becomes another dump, just as well formed, after it was checked.
-static int read_exchanged(int dir, size_t n) {
+// How a file reads that becomes another dump, just as well formed, after it was checked: all of it
+// or its first zstd frame.
+static int read_exchanged(int dir, size_t n, bool whole) {
     struct err e = {0};
     AUTO_BUF struct buf doc = BUF_INIT(DOC_MAX);
     size_t one_len, two_len;
@@ -309,7 +342,9 @@ static int read_exchanged(int dir, size_t n) {
     assert_int_equal(segment_open(dir, "one", &r, &e), 0);
     assert_int_equal(segment_check(r, NULL, &e), 0);
     int fd = openat(dir, "one", O_WRONLY);
-    assert_int_equal(fd_write_all(fd, two, two_len), 0);
+    size_t frame = ZSTD_findFrameCompressedSize(two, two_len);
+    assert_int_equal(frame, ZSTD_findFrameCompressedSize(one, one_len));
+    assert_int_equal(fd_write_all(fd, two, whole ? two_len : frame), 0);
     close(fd);
     while ((rc = segment_next(r, &doc, &e)) > 0) {
         buf_clear(&doc);
@@ -321,8 +356,9 @@ static int read_exchanged(int dir, size_t n) {
 
 static void is_checked_again_or_kept(void **state) {
     struct place *p = *state;
-    assert_int_equal(read_exchanged(p->fd, 4), 0); // kept in memory since the check
-    assert_int_equal(read_exchanged(p->fd, 200), ERR_DATA);
+    assert_int_equal(read_exchanged(p->fd, 4, true), 0); // kept in memory since the check
+    assert_int_equal(read_exchanged(p->fd, 200, true), ERR_DATA);
+    assert_int_equal(read_exchanged(p->fd, 200, false), ERR_DATA);
 }
 
 // An end frame that was made to fit an altered file does not help it: the journal knows the file.
@@ -352,6 +388,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(refuses_flipped_bits, place_make, place_remove),
         cmocka_unit_test_setup_teardown(refuses_another_dump, place_make, place_remove),
         cmocka_unit_test_setup_teardown(is_plain_zstd, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(frames_are_of_any_size, place_make, place_remove),
         cmocka_unit_test_setup_teardown(is_checked_again_or_kept, place_make, place_remove),
         cmocka_unit_test_setup_teardown(refuses_an_altered_file_with_a_fitting_end, place_make,
                                         place_remove),
