@@ -286,7 +286,8 @@ static int check_file(struct segment_reader *r, const struct segment_sum *promis
         }
     }
     checksum_so_far(r->checksum, r->was);
-    return r->by_checksum ? check_by_checksum(r, promised, frame, e) : check_by_digest(r, frame, e);
+    return promised && r->by_checksum ? check_by_checksum(r, promised, frame, e)
+                                      : check_by_digest(r, frame, e);
 }
 
 int segment_check(struct segment_reader *r, const struct segment_sum *promised, struct err *e) {
