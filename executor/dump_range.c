@@ -24,7 +24,10 @@ static int one_document(void *arg, const uint8_t *doc, size_t len, struct err *e
     struct page *p = arg;
     struct docid id;
     if (docid_find(doc, len, &id) != 1) {
-        return err_set(e, ERR_DATA, "%s: the source sent a document without _id",
+        return err_set(e, ERR_DATA,
+                       "%s: the source sent a document without _id, which could not be inserted "
+                       "anywhere; find it there by {_id: {$exists: false}}, and give it one or "
+                       "delete it",
                        p->d->s->step->collection);
     }
     bool again = is_last(p, &id);

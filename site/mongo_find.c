@@ -99,7 +99,9 @@ static void kill_cursor(struct mongo *m, const char *collection, int64_t cursor)
 }
 
 static int damaged(const struct mongo *m, const char *collection, struct err *e) {
-    return err_set(e, ERR_DATA, "%s mongodb at %s: %s: the server's answer is damaged BSON",
+    return err_set(e, ERR_DATA,
+                   "%s mongodb at %s: %s: the server's answer is damaged BSON; if it is so again, "
+                   "have mongod validate the collection there",
                    m->end->label, m->end->place, collection);
 }
 
