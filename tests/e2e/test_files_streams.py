@@ -171,6 +171,18 @@ def test_stopped_amid_it(tmp_path, mvimig):
     m.assert_arrived()
 
 
+def test_all_streams_share_the_limit_and_the_time(tmp_path, mvimig):
+    """A megabyte at a tenth of that a second: with a limit for each stream it would be done in time."""
+    m = FilesMigration(tmp_path, mvimig)
+    fill(m.source)
+    stopped = m.apply("--jobs", "4", "--bwlimit", "100K", "--max-duration", "3s", env=faults())
+    assert stopped.rc == 3 and "--max-duration" in stopped.stderr, stopped.stderr
+    assert m.ask("select state from step") == [("pending",)]
+    m.assert_nothing_left()
+    m.apply("--jobs", "4", "--bwlimit", "100M", env=faults()).ok()
+    m.assert_arrived()
+
+
 def test_a_dry_run_has_one(tmp_path, mvimig):
     m = FilesMigration(tmp_path, mvimig)
     fill(m.source)
