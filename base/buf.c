@@ -18,8 +18,7 @@ static bool buf_reserve(struct buf *b, size_t more) {
             cap = cap > SIZE_MAX / 2 ? need : cap * 2;
         }
         cap = cap > b->max + 1 ? b->max + 1 : cap;
-        b->data = blocks_realloc(b->data, cap);
-        MUST(b->data != NULL);
+        b->data = must_realloc(b->data, cap, 1);
         b->cap = cap;
     }
     return true;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/pages.h"
+#include "base/blocks.h"
 
 void must_failed(const char *file, int line, const char *cond) {
     // No allocation and no stdio: the heap may be what is broken.
@@ -35,9 +35,8 @@ void *must_calloc(size_t n, size_t size) {
 void *must_realloc(void *p, size_t n, size_t size) {
     size_t bytes;
     MUST(!__builtin_mul_overflow(n, size, &bytes));
-    void *q = realloc(p, bytes > 0 ? bytes : 1);
+    void *q = blocks_realloc(p, bytes > 0 ? bytes : 1);
     MUST(q != NULL);
-    pages_large(q, bytes);
     return q;
 }
 

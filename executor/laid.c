@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
+#include "base/hash.h"
 #include "base/path.h"
 
 #define FILES_MAGIC "mvimig-laid 1\n"
@@ -38,6 +40,10 @@ static void folder_of(int pass, const char *collection, char out[FOLDER_MAX]) {
 
 static const char *magic(const char *collection) {
     return collection != NULL ? DOCUMENTS_MAGIC : FILES_MAGIC;
+}
+
+static size_t sum_size(const char *collection) {
+    return collection != NULL ? CHECKSUM_SIZE : HASH_SIZE;
 }
 
 struct laid_writer *laid_writer_new(const struct step_run *s, const char *collection) {
@@ -70,7 +76,7 @@ void laid_add(struct laid_writer *w, const void *key, size_t len, const uint8_t 
                              (uint8_t)len};
     buf_put(&w->buf, head, sizeof head);
     buf_put(&w->buf, key, len);
-    buf_put(&w->buf, sum, laid_sum_size(w->collection));
+    buf_put(&w->buf, sum, sum_size(w->collection));
     put_check(&w->buf, from);
 }
 
@@ -145,7 +151,7 @@ static int read_record(struct laid_reader *r, FILE *f, size_t *len) {
         return 0;
     }
     *len = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
-    size_t all = sizeof head + *len + laid_sum_size(r->collection) + CHECK;
+    size_t all = sizeof head + *len + sum_size(r->collection) + CHECK;
     if (*len == 0 || *len > KEY_MAX) {
         return 0;
     }

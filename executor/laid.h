@@ -21,16 +21,9 @@
 // which is never touched. A file ends at its first record that is not whole.
 #pragma once
 
-#include "base/checksum.h"
-#include "base/hash.h"
 #include "executor/step.h"
 
 struct laid_writer;
-// Bytes of a sum: of documents of a collection, or (NULL) of files.
-static inline size_t laid_sum_size(const char *collection) {
-    return collection != NULL ? CHECKSUM_SIZE : HASH_SIZE;
-}
-
 // For a restore: its collection; for a file step: NULL.
 struct laid_writer *laid_writer_new(const struct step_run *s, const char *collection);
 void laid_add(struct laid_writer *w, const void *key, size_t len, const uint8_t *sum);

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/checksum.h"
 #include "executor/laid.h"
 #include "executor/step.h"
 #include "schema/fixup.h"

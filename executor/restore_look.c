@@ -37,10 +37,10 @@ static void judge(struct restore_doc *d, const uint8_t *there, size_t len) {
         d->class = "different";
         free(d->detail);
         d->detail = restore_differences(d->expected, d->expected_len, there, len);
+        restore_checksum(there, len, d->there_sum);
         break;
     }
     restore_digest(there, len, d->there);
-    restore_checksum(there, len, d->there_sum);
 }
 
 static int one_there(void *arg, const uint8_t *doc, size_t len, struct err *e) {
