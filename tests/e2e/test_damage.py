@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -184,9 +183,7 @@ def test_flipped_bit_between_dump_and_restore(ends, mvimig):
     m = Migration(ends.fill(), mvimig)
     m.plan().ok()
     running, held = m.start_held("--jobs", "1", at="restore.insert", nth="1")
-    while not os.path.exists(f"{held}.met"):
-        assert not running.ended(), running.wait()
-        time.sleep(0.01)
+    running.until_held(held)
     begun = {name for name, in m.ask("""select substr(name, 9, instr(substr(name, 9), '/') - 1)
                                         from step where kind = 'restore' and state <> 'pending'""")}
     chance = random.Random(SEED)

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Somebody changes the destination when a batch is staged and nothing of it is in place: what is
 theirs is not written over, and each is told."""
-import os
 import subprocess
-import time
 
 from support.files import FilesMigration
 
@@ -44,9 +42,7 @@ def test_what_changes_before_it_is_put_in_place(tmp_path, mvimig):
     held = tmp_path / "held"
     held.touch()
     running = m.start(env={"MVIMIG_FAULT": f"files-before-rename:hold={held}:1"})
-    while not os.path.exists(f"{held}.met"):
-        assert not running.ended(), running.wait()
-        time.sleep(0.01)
+    running.until_held(held)
     for _, meanwhile, *_ in ROWS.values():
         shell(m, meanwhile)
     held.unlink()

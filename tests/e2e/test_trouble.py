@@ -127,8 +127,8 @@ def test_first_signal_ends_in_good_order(migration, number, status, name):
 
 
 def test_second_signal_ends_at_once(migration):
-    running, _ = migration.start_held()  # to the end of the test: nothing gets on in good order
-    wait_for(migration, running, 1)
+    running, held = migration.start_held()  # to the end of the test: nothing gets on in good order
+    running.until_held(held)
     running.signal(signal.SIGTERM)
     time.sleep(0.5)
     assert not running.ended()

@@ -81,6 +81,12 @@ class Running:
     def ended(self):
         return self.process.poll() is not None
 
+    def until_held(self, path):
+        """Until it waits for the removal of that file at a fault point (base/fault.h)."""
+        while not os.path.exists(f"{path}.met"):
+            assert not self.ended(), self._result()
+            time.sleep(0.01)
+
     def stderr_so_far(self):
         return os.pread(self._err.fileno(), 1 << 24, 0).decode(errors="replace")
 
