@@ -6,7 +6,7 @@
 
 // The library's own way to be compiled in, so that no program needs it to run.
 #define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "base/checksum_wide.h"
 
 struct checksum {
     XXH3_state_t state;
@@ -23,7 +23,11 @@ struct checksum *checksum_new(void) {
 }
 
 void checksum_update(struct checksum *c, const void *data, size_t len) {
-    MUST(XXH3_128bits_update(&c->state, data, len) == XXH_OK);
+    if (checksum_wide()) {
+        checksum_wide_update(&c->state, data, len);
+    } else {
+        MUST(XXH3_128bits_update(&c->state, data, len) == XXH_OK);
+    }
 }
 
 static void put(XXH128_hash_t sum, uint8_t out[CHECKSUM_SIZE]) {
@@ -43,7 +47,7 @@ void checksum_final(struct checksum *c, uint8_t out[CHECKSUM_SIZE]) {
 }
 
 void checksum_bytes(const void *data, size_t len, uint8_t out[CHECKSUM_SIZE]) {
-    put(XXH3_128bits(data, len), out);
+    put(checksum_wide() ? checksum_wide_bytes(data, len) : XXH3_128bits(data, len), out);
 }
 
 void checksum_free(struct checksum *c) {
