@@ -11,7 +11,7 @@
 // that nothing is done with any document of a file that is damaged anywhere, or that is another
 // dump than the journal knows; then segment_next hands out the documents, with their frames, their
 // count and zstd's checksums of them checked. A small file is kept in memory from the check on; a
-// larger one is read again, and must be the same then.
+// larger one is read again, and each piece compared with what was checked before it is used.
 #pragma once
 
 #include <stdbool.h>

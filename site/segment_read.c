@@ -14,8 +14,10 @@
 
 // A file up to this size is read once and kept: some 20,000 of MVI's documents.
 #define KEEP_MAX (8u << 20)
-// A larger one is read in pieces of this size: several zstd frames.
-#define PIECE (4 * SEGMENT_FRAME)
+// The bytes of a file are read in pieces of this size, and summed up while the cache has them.
+#define PIECE ((size_t)256 << 10)
+// Of a larger file, so much is in memory at a time: several zstd frames.
+#define AHEAD (4 * SEGMENT_FRAME)
 
 struct segment_reader {
     char *path;
@@ -26,11 +28,11 @@ struct segment_reader {
     struct segment_end end;
     struct segment_sum sum;
     ZSTD_DStream *zstd;
-    size_t frame_left;          // 0: the zstd frame is complete
-    bool by_checksum;           // the file is compared by it, not by digests
-    struct hash *hash;          // of the compressed bytes, until they are checked
-    struct checksum *checksum;  // of those that were read
-    uint8_t was[CHECKSUM_SIZE]; // that sum, when they were checked
+    size_t frame_left; // 0: the zstd frame is complete
+    bool by_checksum;  // the file is compared by it, not by digests
+    struct hash *hash; // of the compressed bytes, until they are checked
+    struct checksum *checksum;
+    uint8_t (*pieces)[CHECKSUM_SIZE]; // of a file that is read again, as they were checked
     uint8_t *in;
     size_t in_cap;
     ZSTD_inBuffer in_at;
@@ -63,12 +65,10 @@ int segment_open(int dirfd, const char *path, struct segment_reader **out, struc
     MUST(r->zstd);
     r->hash = hash_new();
     r->checksum = checksum_new();
-    r->in_cap = PIECE;
-    if (r->file_size > r->in_cap && r->file_size <= KEEP_MAX) {
-        r->in_cap = (size_t)r->file_size;
-    }
-    r->kept = r->file_size <= r->in_cap;
+    r->kept = r->file_size <= KEEP_MAX;
+    r->in_cap = r->kept && r->file_size > AHEAD ? (size_t)r->file_size : AHEAD;
     r->in = must_realloc(NULL, r->in_cap, 1);
+    r->pieces = r->kept ? NULL : must_calloc(r->file_size / PIECE + 1, CHECKSUM_SIZE);
     r->cap = 2 * SEGMENT_FRAME;
     r->data = must_realloc(NULL, r->cap, 1);
     *out = r;
@@ -83,6 +83,7 @@ static void segment_reader_free(struct segment_reader *r) {
     ZSTD_freeDStream(r->zstd);
     hash_free(r->hash);
     checksum_free(r->checksum);
+    free(r->pieces);
     free(r->in);
     free(r->data);
     free(r->path);
@@ -109,7 +110,7 @@ static int rewind_file(struct segment_reader *r, struct err *e) {
     }
     hash_final(r->hash, ignored);
     checksum_final(r->checksum, ignored_sum);
-    r->in_at = (ZSTD_inBuffer){0};
+    r->in_at = (ZSTD_inBuffer){.src = r->in};
     r->file_at = 0;
     return 0;
 }
@@ -142,21 +143,36 @@ static int read_end(struct segment_reader *r, uint8_t frame[SEGMENT_END_SIZE], s
     return 0;
 }
 
-static void sum_up(struct segment_reader *r, const void *data, size_t len) {
-    if (!r->checked && !r->by_checksum) {
-        hash_update(r->hash, data, len);
+// The piece that begins at file_at, when the file is checked, or again afterwards.
+static int note_piece(struct segment_reader *r, const uint8_t *piece, size_t len, struct err *e) {
+    uint8_t now[CHECKSUM_SIZE];
+    if (!r->checked && r->by_checksum) {
+        checksum_update(r->checksum, piece, len);
+    } else if (!r->checked) {
+        hash_update(r->hash, piece, len);
     }
-    checksum_update(r->checksum, data, len);
+    if (r->kept) {
+        return 0;
+    }
+    uint8_t *was = r->pieces[r->file_at / PIECE];
+    checksum_bytes(piece, len, r->checked ? now : was);
+    return r->checked && memcmp(now, was, CHECKSUM_SIZE) != 0
+               ? damaged(r, "the file is not what it was when it was checked", e)
+               : 0;
 }
 
-// Reads on, behind what is left of the compressed bytes.
-static int read_compressed(struct segment_reader *r, struct err *e) {
-    size_t kept = r->in_at.size - r->in_at.pos, got = 0;
+// Reads one more piece, behind what is left of the compressed bytes.
+static int read_piece(struct segment_reader *r, struct err *e) {
     uint64_t left = r->file_size - SEGMENT_END_SIZE - r->file_at;
-    size_t want = left < r->in_cap - kept ? (size_t)left : r->in_cap - kept;
-    memmove(r->in, r->in + r->in_at.pos, kept);
+    size_t want = left < PIECE ? (size_t)left : PIECE, got = 0;
+    if (r->in_cap - r->in_at.size < want) {
+        r->in_at.size -= r->in_at.pos;
+        memmove(r->in, r->in + r->in_at.pos, r->in_at.size);
+        r->in_at.pos = 0;
+    }
+    uint8_t *piece = r->in + r->in_at.size;
     while (got < want) {
-        ssize_t n = read(r->fd, r->in + kept + got, want - got);
+        ssize_t n = read(r->fd, piece + got, want - got);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -168,10 +184,10 @@ static int read_compressed(struct segment_reader *r, struct err *e) {
         }
         got += (size_t)n;
     }
-    sum_up(r, r->in + kept, got);
+    int rc = note_piece(r, piece, got, e);
     r->file_at += got;
-    r->in_at = (ZSTD_inBuffer){.src = r->in, .size = kept + got};
-    return 0;
+    r->in_at.size += got;
+    return rc;
 }
 
 static void move_to_front(struct segment_reader *r) {
@@ -187,8 +203,8 @@ static int decompress(struct segment_reader *r, ZSTD_outBuffer *out, struct err 
     for (;;) {
         // At the beginning of a frame all of it, so that it is decompressed in one piece.
         size_t least = r->frame_left == 0 ? SEGMENT_FRAME_BOUND : 1;
-        if (r->in_at.size - r->in_at.pos < least && r->file_at < stream_size) {
-            int rc = read_compressed(r, e);
+        while (r->in_at.size - r->in_at.pos < least && r->file_at < stream_size) {
+            int rc = read_piece(r, e);
             if (rc) {
                 return rc;
             }
@@ -225,16 +241,10 @@ static int fill(struct segment_reader *r, size_t need, struct err *e) {
     return 1;
 }
 
-// What was read is what was checked: zstd has compared the documents with the checksums behind
-// them, and a file that was read a second time must have been the same one again.
 static int check_stream(struct segment_reader *r, struct err *e) {
-    uint8_t now[CHECKSUM_SIZE];
-    checksum_so_far(r->checksum, now);
-    if (r->documents != r->end.documents || r->offset != r->end.bytes ||
-        (!r->kept && memcmp(now, r->was, CHECKSUM_SIZE) != 0)) {
-        return damaged(r, "the documents are not those that were written", e);
-    }
-    return 0;
+    return r->documents != r->end.documents || r->offset != r->end.bytes
+               ? damaged(r, "the documents are not those that were written", e)
+               : 0;
 }
 
 static int check_promise(const struct segment_reader *r, const struct segment_sum *promised,
@@ -279,13 +289,14 @@ static int check_by_digest(struct segment_reader *r, const uint8_t frame[SEGMENT
 static int check_file(struct segment_reader *r, const struct segment_sum *promised,
                       const uint8_t frame[SEGMENT_END_SIZE], struct err *e) {
     while (r->file_at < r->file_size - SEGMENT_END_SIZE) {
-        r->in_at.pos = r->in_at.size;
-        int rc = read_compressed(r, e);
+        if (!r->kept) {
+            r->in_at.size = 0;
+        }
+        int rc = read_piece(r, e);
         if (rc) {
             return rc;
         }
     }
-    checksum_so_far(r->checksum, r->was);
     return promised && r->by_checksum ? check_by_checksum(r, promised, frame, e)
                                       : check_by_digest(r, frame, e);
 }
