@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A dump file: BSON documents back to back, as mongodump writes them, in frames of zstd (RFC 8878),
-// each with a checksum: `zstd -d` and then bsondump or mongorestore read it. A file cut at the end
-// of a document looks whole by itself, so how many documents and bytes it must hold stands in the
-// journal, with the digest of the file, and once more at the end of the file, in a skippable frame
-// that zstd passes over (site/segment_private.h).
+// each with a checksum, but for those that hold noise as it is: `zstd -d` and then bsondump or
+// mongorestore read it. A file cut at the end of a document looks whole by itself, so how many
+// documents and bytes it must hold stands in the journal, with the digest of the file, and once
+// more at the end of the file, in a skippable frame that zstd passes over (site/segment_private.h).
 //
 // Writing: segment_create, segment_add for each document, segment_publish (temp + fsync + rename).
 // A writer that goes out of scope without it leaves nothing behind.

@@ -17,6 +17,10 @@
 // long as this, and its files are a third smaller.
 #define LEVEL (-1)
 #define BEGIN_WRITING (4u << 20)
+// What of a frame is tried out, and the largest block of zstd.
+#define SAMPLES 8
+#define SAMPLE ((size_t)2 << 10)
+#define RAW_BLOCK ((size_t)128 << 10)
 
 struct segment_writer {
     struct tempfile file;
@@ -82,13 +86,44 @@ static int write_bytes(struct segment_writer *w, const void *data, size_t len, s
     return begin_writing(w, e);
 }
 
+// Bytes before the end frame, which has their digest.
+static int write_stream(struct segment_writer *w, const void *data, size_t len, struct err *e) {
+    hash_update(w->hash, data, len);
+    return write_bytes(w, data, len, e);
+}
+
 static int write_frame(struct segment_writer *w, const uint8_t *data, size_t len, struct err *e) {
     size_t n = ZSTD_compress2(w->zstd, w->out, SEGMENT_FRAME_BOUND, data, len);
     if (ZSTD_isError(n)) {
         return err_set(e, ERR_IO, "%s: zstd: %s", w->path, ZSTD_getErrorName(n));
     }
-    hash_update(w->hash, w->out, n);
-    return write_bytes(w, w->out, n, e);
+    return write_stream(w, w->out, n, e);
+}
+
+// Whether the compressor makes nothing of a few samples of a whole frame, as of images.
+static bool is_noise(struct segment_writer *w, const uint8_t *data) {
+    size_t n = 0;
+    for (size_t i = 0; i < SAMPLES; i++) {
+        const uint8_t *sample = data + SEGMENT_FRAME / SAMPLES * i;
+        size_t got = ZSTD_compress2(w->zstd, w->out, SEGMENT_FRAME_BOUND, sample, SAMPLE);
+        n += ZSTD_isError(got) ? 0 : got; // then write_frame tells it
+    }
+    return n >= SAMPLES * SAMPLE;
+}
+
+// A whole frame whose blocks hold the bytes as they are (RFC 8878, 3.1.1: a single segment with a
+// size of four bytes, then blocks of the type Raw_Block). zstd would write these same blocks after
+// it has searched all of them. There is no checksum in it: nothing was made of the bytes.
+static int store_frame(struct segment_writer *w, const uint8_t *data, struct err *e) {
+    static const uint8_t head[] = {0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 8, 0};
+    _Static_assert(SEGMENT_FRAME == 8 << 16 && RAW_BLOCK << 3 == 0x10 << 16, "as in the headers");
+    int rc = write_stream(w, head, sizeof head, e);
+    for (size_t at = 0; rc == 0 && at < SEGMENT_FRAME; at += RAW_BLOCK) {
+        uint8_t block[] = {at + RAW_BLOCK == SEGMENT_FRAME, 0, 0x10};
+        rc = write_stream(w, block, sizeof block, e);
+        rc = rc == 0 ? write_stream(w, data + at, RAW_BLOCK, e) : rc;
+    }
+    return rc;
 }
 
 static int write_rest(struct segment_writer *w, struct err *e) {
@@ -97,13 +132,13 @@ static int write_rest(struct segment_writer *w, struct err *e) {
     return rc;
 }
 
-// Whole frames of a large document are not copied before.
+// Whole frames of a large document are not copied before, and not compressed where that is in vain.
 static int add_bytes(struct segment_writer *w, const uint8_t *data, size_t len, struct err *e) {
     int rc = 0;
     while (rc == 0 && len > 0) {
         size_t room = SEGMENT_FRAME - w->in_len, n = len < room ? len : room;
         if (n == SEGMENT_FRAME) {
-            rc = write_frame(w, data, n, e);
+            rc = is_noise(w, data) ? store_frame(w, data, e) : write_frame(w, data, n, e);
         } else {
             memcpy(w->in + w->in_len, data, n);
             w->in_len += n;

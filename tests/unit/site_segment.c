@@ -307,6 +307,36 @@ static void frames_are_of_any_size(void **state) {
     free(data);
 }
 
+// What of a large document cannot be compressed lies in the file as it is; the rest is compressed.
+static void noise_is_stored(void **state) {
+    struct place *p = *state;
+    const size_t frame = 512 << 10, len = 6 * frame;
+    struct segment_sum sum;
+    struct err e = {0};
+    unsigned seed = 1;
+    char *data;
+    size_t file;
+    AUTO_FREE uint8_t *doc = make_document(len, &seed);
+    memset(doc + 2 * frame, 'a', 2 * frame); // two of six frames
+    {
+        AUTO_SEGMENT_WRITER struct segment_writer *w = NULL;
+        assert_int_equal(segment_create(p->fd, "noise", &w, &e), 0);
+        assert_int_equal(segment_add(w, doc, len, &e), 0);
+        assert_int_equal(segment_publish(w, &sum, &e), 0);
+    }
+    assert_int_equal(file_read(p->fd, "noise", 64 << 20, &data, &file, &e), 0);
+    assert_in_range(file, 4 * frame, 4 * frame + 1000);
+    assert_int_equal(ZSTD_findFrameCompressedSize(data, file), frame + 9 + 4 * 3);
+    assert_memory_equal(data + 9 + 3, doc, 128 << 10);
+    AUTO_FREE uint8_t *all = malloc(len);
+    assert_int_equal(ZSTD_decompress(all, len, data, file), len);
+    assert_memory_equal(all, doc, len);
+    data[100000] ^= 1;
+    put_damaged(p->fd, data, file);
+    expect_refused(p->fd, &sum, "flipped byte", 100000);
+    free(data);
+}
+
 // `n` documents of 64 kB of noise, which no compressor makes smaller.
 static void write_noise(int dir, const char *path, size_t n, unsigned seed) {
     struct segment_sum sum;
@@ -391,6 +421,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(refuses_another_dump, place_make, place_remove),
         cmocka_unit_test_setup_teardown(is_plain_zstd, place_make, place_remove),
         cmocka_unit_test_setup_teardown(frames_are_of_any_size, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(noise_is_stored, place_make, place_remove),
         cmocka_unit_test_setup_teardown(is_checked_again_or_kept, place_make, place_remove),
         cmocka_unit_test_setup_teardown(refuses_an_altered_file_with_a_fitting_end, place_make,
                                         place_remove),
