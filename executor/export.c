@@ -2,6 +2,7 @@
 #include "executor/export.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,7 +20,7 @@ struct exporting {
     const struct export_options *o;
     struct run run;
     struct mongo *session;
-    struct segment_sum *sums; // by step
+    struct segment_written **spooled; // by step
     uint64_t documents;
 };
 
@@ -50,6 +51,7 @@ static int spool_once(struct exporting *x, size_t i, struct err *e) {
     AUTO_SEGMENT_WRITER struct segment_writer *out = NULL;
     struct step_run s = {.run = &x->run, .step = step, .source_db = &x->session};
     struct mongo *source;
+    struct segment_sum sum;
     char name[32];
     spool_name(i, name);
     int rc = step_source_db(&s, &source, e);
@@ -63,7 +65,12 @@ static int spool_once(struct exporting *x, size_t i, struct err *e) {
     if (rc == 0) {
         rc = FAULT("export.step") ? err_set(e, ERR_RETRY, "fault") : 0;
     }
-    return rc ? rc : segment_publish(out, &x->sums[i], e);
+    rc = rc == 0 ? segment_publish(out, &sum, e) : rc;
+    if (rc == 0) {
+        x->spooled[i] = segment_written(out);
+        rc = x->spooled[i] ? 0 : err_set(e, ERR_IO, "%s: gone as soon as it was written", name);
+    }
+    return rc;
 }
 
 static int metadata_once(struct exporting *x, size_t i, struct buf *json, struct err *e) {
@@ -104,7 +111,7 @@ static int put_step(struct exporting *x, size_t i, struct err *e) {
     spool_name(i, name);
     int rc = segment_open(backup_spool(x->o->out), name, &in, e);
     if (rc == 0) {
-        rc = segment_check(in, &x->sums[i], e);
+        rc = segment_check_written(in, x->spooled[i], e);
     }
     while (rc == 0 && (rc = segment_next(in, &doc, e)) == 1) {
         rc = stop_asked() ? err_set(e, stop_error(), "stopped; nothing was written")
@@ -121,7 +128,7 @@ static int put_collection(struct exporting *x, const size_t *steps, size_t n, st
     AUTO_BUF struct buf json = BUF_INIT(METADATA_MAX);
     uint64_t bytes = 0;
     for (size_t i = 0; i < n; i++) {
-        bytes += x->sums[steps[i]].bytes;
+        bytes += x->spooled[steps[i]]->sum.bytes;
     }
     int rc = insist(x, steps[0], &json, e);
     if (rc == 0) {
@@ -147,7 +154,7 @@ static int export_collection(struct exporting *x, size_t first, bool *done, stru
         if (rc) {
             return rc;
         }
-        x->documents += x->sums[i].documents;
+        x->documents += x->spooled[i]->sum.documents;
         done[i] = true;
         steps[n++] = i;
     }
@@ -156,9 +163,9 @@ static int export_collection(struct exporting *x, size_t first, bool *done, stru
 
 int export_documents(const struct export_options *o, struct err *e) {
     const struct plan *p = o->plan;
-    AUTO_FREE struct segment_sum *sums = must_calloc(p->n_steps + 1, sizeof *sums);
+    AUTO_FREE struct segment_written **spooled = must_calloc(p->n_steps + 1, sizeof *spooled);
     AUTO_FREE bool *done = must_calloc(p->n_steps + 1, sizeof *done);
-    struct exporting x = {.o = o, .sums = sums};
+    struct exporting x = {.o = o, .spooled = spooled};
     x.run.plan = p;
     x.run.source_db = o->source;
     x.run.log = o->log;
@@ -170,5 +177,8 @@ int export_documents(const struct export_options *o, struct err *e) {
         }
     }
     mongo_free(x.session);
+    for (size_t i = 0; i < p->n_steps; i++) {
+        free(spooled[i]);
+    }
     return rc;
 }

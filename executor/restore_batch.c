@@ -151,6 +151,10 @@ static int add_next(struct restore_source *s, struct restore_batch *b, struct er
     size_t at = b->source.len;
     int rc = segment_next(s->reader, &b->source, e);
     MUST(rc != 0); // there is one: it was looked at
+    if (rc == ERR_DATA) {
+        return err_append(e, "; no document from there on was restored: remove the file, and "
+                             "resume dumps it again");
+    }
     rc = rc > 0 ? add(s, b, offset, at, e) : rc;
     b->end = segment_offset(s->reader);
     return rc;

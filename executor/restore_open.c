@@ -16,8 +16,7 @@ int restore_fixups(const struct plan *p, const char *collection, struct fixups *
     return fixups_compile(rules, p->n_fixups, collection, out, e);
 }
 
-// What the journal knows of the dump: a file that is not exactly this is not restored. A dump of
-// this run is known by its checksum, too, which costs less to compare.
+// What the journal knows of the dump: a file that is not exactly this is not restored.
 static int read_promise(struct run *r, const struct plan_step *dump, struct segment_sum *sum,
                         struct err *e) {
     struct step_status st = {0};
@@ -30,11 +29,16 @@ static int read_promise(struct run *r, const struct plan_step *dump, struct segm
     }
     *sum = (struct segment_sum){.documents = st.result.documents, .bytes = st.result.bytes};
     memcpy(sum->digest, st.result.digest, sizeof sum->digest);
-    const struct segment_sum *ours = r->dumped ? &r->dumped[dump - r->plan->steps] : NULL;
-    if (ours && ours->has_checksum && strcmp(ours->digest, sum->digest) == 0) {
-        *sum = *ours;
-    }
     return 0;
+}
+
+// A dump of this run is known piece by piece, which costs less to compare.
+static int check(const struct run *r, const struct plan_step *dump, struct segment_reader *reader,
+                 const struct segment_sum *promised, struct err *e) {
+    const struct segment_written *ours = r->dumped ? r->dumped[dump - r->plan->steps] : NULL;
+    return ours && strcmp(ours->sum.digest, promised->digest) == 0
+               ? segment_check_written(reader, ours, e)
+               : segment_check(reader, promised, e);
 }
 
 static int file_is_gone(struct run *r, const struct plan_step *dump, const char *path, bool verify,
@@ -64,7 +68,7 @@ int restore_open(struct run *r, const struct plan_step *s, bool verify,
         return file_is_gone(r, dump, path, verify, e);
     }
     if (rc == 0) {
-        rc = segment_check(*reader, &promised, e);
+        rc = check(r, dump, *reader, &promised, e);
     }
     if (rc == ERR_DATA && !verify) {
         return err_append(e, "; nothing was restored from it: remove the file, and resume dumps "

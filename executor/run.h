@@ -44,9 +44,9 @@ struct run {
     struct base *base; // what earlier passes have laid (executor/base.h); NULL: nothing is known
     struct unsynced *unsynced; // that the journal syncs before it commits; NULL: each is synced
     struct rate *rate;         // of what is sent, by all steps together; NULL: no limit
-    // By step: what this run's own dumps have written, beside their digests in the journal. walk()
-    // makes it; NULL: nobody looks.
-    struct segment_sum *dumped;
+    // By step: what this run's own dumps have written, beside their digests in the journal, while
+    // walk() is at it; NULL: nobody looks.
+    struct segment_written **dumped;
     int jobs;
     bool fail_fast, checksum;
     const char *only;  // a step's ID, or a prefix ending in "/"; NULL: all

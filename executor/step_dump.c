@@ -2,6 +2,7 @@
 // kind: dump. Reads documents at the source into one file of the work directory (site/segment.h),
 // as they are: fix-ups are the restore's business. Done when the file is renamed into place and its
 // directory synced. Redone from the beginning each time; its restores then begin anew, too.
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fault.h"
@@ -123,7 +124,9 @@ static int run(struct step_run *s, struct err *e) {
     s->result.bytes = sum.bytes;
     memcpy(s->result.digest, sum.digest, sizeof s->result.digest);
     if (s->run->dumped) {
-        s->run->dumped[s->step - s->run->plan->steps] = sum;
+        struct segment_written **ours = &s->run->dumped[s->step - s->run->plan->steps];
+        free(*ours); // of an attempt before: no restore has begun
+        *ours = segment_written(out);
     }
     tell_drift(s);
     return 0;

@@ -375,13 +375,18 @@ static int prepare(struct walk *w, struct err *e) {
         r->known = arena_alloc(r->plan->arena, r->plan->n_steps * sizeof *r->known);
         rc = journal_steps(r->journal, r->plan, r->known, e);
     }
-    if (r->dumped == NULL)
-        r->dumped = arena_alloc(r->plan->arena, r->plan->n_steps * sizeof *r->dumped);
     if (rc == 0)
         rc = mark_rerun(w, e);
     if (rc == 0)
         mark_needed(w);
     return rc;
+}
+
+static void forget_dumped(struct run *r) {
+    for (size_t i = 0; i < r->plan->n_steps; i++)
+        free(r->dumped[i]);
+    free(r->dumped);
+    r->dumped = NULL;
 }
 
 int walk(struct run *r, void (*tick)(void *arg), void *arg, struct walk_outcome *out,
@@ -405,12 +410,14 @@ int walk(struct run *r, void (*tick)(void *arg), void *arg, struct walk_outcome 
     if (rc != 0)
         return rc;
     w.graph = graph_new(r->plan);
+    r->dumped = must_calloc(n, sizeof *r->dumped);
     pthread_mutex_init(&r->deletions.lock, NULL);
     run_workers(&w, tick, arg);
     pthread_mutex_destroy(&r->deletions.lock);
     rc = outcome_code(&w, e);
     out->conflicts = r->progress.conflicts;
     out->problems = r->progress.problems;
+    forget_dumped(r);
     graph_free(w.graph);
     return rc;
 }

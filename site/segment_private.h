@@ -25,6 +25,10 @@
 #define SEGMENT_FRAME ((size_t)512 << 10)
 #define SEGMENT_FRAME_BOUND ZSTD_COMPRESSBOUND(SEGMENT_FRAME)
 
+// A dump file is read, and summed up, in pieces of so many bytes, which the cache still has when
+// they are used. The end frame is a piece of its own.
+#define SEGMENT_PIECE ((size_t)256 << 10)
+
 struct segment_end {
     uint64_t documents, bytes;
     uint8_t file[HASH_SIZE];

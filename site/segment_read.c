@@ -14,25 +14,24 @@
 
 // A file up to this size is read once and kept: some 20,000 of MVI's documents.
 #define KEEP_MAX (8u << 20)
-// The bytes of a file are read in pieces of this size, and summed up while the cache has them.
-#define PIECE ((size_t)256 << 10)
 // Of a larger file, so much is in memory at a time: several zstd frames.
 #define AHEAD (4 * SEGMENT_FRAME)
+
+#define ALTERED "the file is not as it was written (checksum): it is damaged"
 
 struct segment_reader {
     char *path;
     int fd;
     uint64_t file_size, file_at; // file_at: compressed bytes read, the end frame not among them
     bool kept;                   // all of them are in `in`
-    bool checked;                // segment_check has passed
+    bool checked;                // segment_check or segment_check_written has passed
     struct segment_end end;
     struct segment_sum sum;
     ZSTD_DStream *zstd;
-    size_t frame_left; // 0: the zstd frame is complete
-    bool by_checksum;  // the file is compared by it, not by digests
-    struct hash *hash; // of the compressed bytes, until they are checked
-    struct checksum *checksum;
-    uint8_t (*pieces)[CHECKSUM_SIZE]; // of a file that is read again, as they were checked
+    size_t frame_left;                     // 0: the zstd frame is complete
+    struct hash *hash;                     // of the compressed bytes, until they are checked
+    const struct segment_written *written; // of this process; or NULL
+    uint8_t (*pieces)[CHECKSUM_SIZE];      // of a file that is read again, as they were checked
     uint8_t *in;
     size_t in_cap;
     ZSTD_inBuffer in_at;
@@ -64,11 +63,9 @@ int segment_open(int dirfd, const char *path, struct segment_reader **out, struc
     r->zstd = ZSTD_createDStream();
     MUST(r->zstd);
     r->hash = hash_new();
-    r->checksum = checksum_new();
     r->kept = r->file_size <= KEEP_MAX;
     r->in_cap = r->kept && r->file_size > AHEAD ? (size_t)r->file_size : AHEAD;
     r->in = must_realloc(NULL, r->in_cap, 1);
-    r->pieces = r->kept ? NULL : must_calloc(r->file_size / PIECE + 1, CHECKSUM_SIZE);
     r->cap = 2 * SEGMENT_FRAME;
     r->data = must_realloc(NULL, r->cap, 1);
     *out = r;
@@ -82,7 +79,6 @@ static void segment_reader_free(struct segment_reader *r) {
     auto_close(&r->fd);
     ZSTD_freeDStream(r->zstd);
     hash_free(r->hash);
-    checksum_free(r->checksum);
     free(r->pieces);
     free(r->in);
     free(r->data);
@@ -104,12 +100,11 @@ uint64_t segment_offset(const struct segment_reader *r) {
 }
 
 static int rewind_file(struct segment_reader *r, struct err *e) {
-    uint8_t ignored[HASH_SIZE], ignored_sum[CHECKSUM_SIZE];
+    uint8_t ignored[HASH_SIZE];
     if (lseek(r->fd, 0, SEEK_SET) != 0) {
         return err_sys(e, ERR_IO, errno, "%s: cannot be read", r->path);
     }
     hash_final(r->hash, ignored);
-    checksum_final(r->checksum, ignored_sum);
     r->in_at = (ZSTD_inBuffer){.src = r->in};
     r->file_at = 0;
     return 0;
@@ -143,20 +138,26 @@ static int read_end(struct segment_reader *r, uint8_t frame[SEGMENT_END_SIZE], s
     return 0;
 }
 
-// The piece that begins at file_at, when the file is checked, or again afterwards.
+// The piece that begins at file_at: it is what it was when it was written, or checked. For a check
+// by digests it is noted.
 static int note_piece(struct segment_reader *r, const uint8_t *piece, size_t len, struct err *e) {
     uint8_t now[CHECKSUM_SIZE];
-    if (!r->checked && r->by_checksum) {
-        checksum_update(r->checksum, piece, len);
-    } else if (!r->checked) {
+    size_t i = r->file_at / SEGMENT_PIECE;
+    if (!r->checked && !r->written) {
         hash_update(r->hash, piece, len);
     }
-    if (r->kept) {
+    if (r->kept && !r->written) {
         return 0;
     }
-    uint8_t *was = r->pieces[r->file_at / PIECE];
-    checksum_bytes(piece, len, r->checked ? now : was);
-    return r->checked && memcmp(now, was, CHECKSUM_SIZE) != 0
+    checksum_bytes(piece, len, now);
+    if (r->written) {
+        return memcmp(now, r->written->piece[i], CHECKSUM_SIZE) != 0 ? damaged(r, ALTERED, e) : 0;
+    }
+    if (!r->checked) {
+        memcpy(r->pieces[i], now, CHECKSUM_SIZE);
+        return 0;
+    }
+    return memcmp(now, r->pieces[i], CHECKSUM_SIZE) != 0
                ? damaged(r, "the file is not what it was when it was checked", e)
                : 0;
 }
@@ -164,7 +165,7 @@ static int note_piece(struct segment_reader *r, const uint8_t *piece, size_t len
 // Reads one more piece, behind what is left of the compressed bytes.
 static int read_piece(struct segment_reader *r, struct err *e) {
     uint64_t left = r->file_size - SEGMENT_END_SIZE - r->file_at;
-    size_t want = left < PIECE ? (size_t)left : PIECE, got = 0;
+    size_t want = left < SEGMENT_PIECE ? (size_t)left : SEGMENT_PIECE, got = 0;
     if (r->in_cap - r->in_at.size < want) {
         r->in_at.size -= r->in_at.pos;
         memmove(r->in, r->in + r->in_at.pos, r->in_at.size);
@@ -260,21 +261,9 @@ static int check_promise(const struct segment_reader *r, const struct segment_su
     return 0;
 }
 
-static int check_by_checksum(struct segment_reader *r, const struct segment_sum *promised,
-                             const uint8_t frame[SEGMENT_END_SIZE], struct err *e) {
-    uint8_t file[CHECKSUM_SIZE];
-    checksum_update(r->checksum, frame, SEGMENT_END_SIZE);
-    checksum_so_far(r->checksum, file);
-    if (memcmp(file, promised->checksum, CHECKSUM_SIZE) != 0) {
-        return damaged(r, "the file is not as it was written (checksum): it is damaged", e);
-    }
-    memcpy(r->sum.digest, promised->digest, sizeof r->sum.digest);
-    return 0;
-}
-
 // The digest of the compressed bytes, against the one in the end frame; and that of the whole file.
-static int check_by_digest(struct segment_reader *r, const uint8_t frame[SEGMENT_END_SIZE],
-                           struct err *e) {
+static int check_digest(struct segment_reader *r, const uint8_t frame[SEGMENT_END_SIZE],
+                        struct err *e) {
     uint8_t file[HASH_SIZE];
     hash_so_far(r->hash, file);
     if (memcmp(file, r->end.file, HASH_SIZE) != 0) {
@@ -286,43 +275,71 @@ static int check_by_digest(struct segment_reader *r, const uint8_t frame[SEGMENT
     return 0;
 }
 
-static int check_file(struct segment_reader *r, const struct segment_sum *promised,
-                      const uint8_t frame[SEGMENT_END_SIZE], struct err *e) {
-    while (r->file_at < r->file_size - SEGMENT_END_SIZE) {
+// All but the end frame. What is kept lies in `in` then.
+static int read_all(struct segment_reader *r, struct err *e) {
+    int rc = 0;
+    while (rc == 0 && r->file_at < r->file_size - SEGMENT_END_SIZE) {
         if (!r->kept) {
             r->in_at.size = 0;
         }
-        int rc = read_piece(r, e);
-        if (rc) {
-            return rc;
-        }
+        rc = read_piece(r, e);
     }
-    return promised && r->by_checksum ? check_by_checksum(r, promised, frame, e)
-                                      : check_by_digest(r, frame, e);
+    return rc;
+}
+
+static int begin_check(struct segment_reader *r, const struct segment_written *written,
+                       uint8_t frame[SEGMENT_END_SIZE], struct err *e) {
+    r->checked = false;
+    r->written = written;
+    r->offset = 0;
+    int rc = rewind_file(r, e);
+    rc = rc == 0 ? read_end(r, frame, e) : rc;
+    r->sum = (struct segment_sum){
+        .documents = r->end.documents, .bytes = r->end.bytes, .file_bytes = r->file_size};
+    return rc;
+}
+
+static int end_check(struct segment_reader *r, struct err *e) {
+    int rc = begin_stream(r, e);
+    r->checked = rc == 0;
+    return rc;
 }
 
 int segment_check(struct segment_reader *r, const struct segment_sum *promised, struct err *e) {
     uint8_t frame[SEGMENT_END_SIZE];
-    r->checked = false;
-    r->by_checksum = promised != NULL && promised->has_checksum;
-    r->offset = 0;
-    int rc = rewind_file(r, e);
-    if (rc == 0) {
-        rc = read_end(r, frame, e);
+    int rc = begin_check(r, NULL, frame, e);
+    if (rc == 0 && !r->kept && !r->pieces) {
+        r->pieces = must_calloc(r->file_size / SEGMENT_PIECE + 1, CHECKSUM_SIZE);
     }
-    if (rc == 0) {
-        r->sum = (struct segment_sum){
-            .documents = r->end.documents, .bytes = r->end.bytes, .file_bytes = r->file_size};
-        rc = check_file(r, promised, frame, e);
+    rc = rc == 0 ? read_all(r, e) : rc;
+    rc = rc == 0 ? check_digest(r, frame, e) : rc;
+    rc = rc == 0 ? check_promise(r, promised, e) : rc;
+    return rc == 0 ? end_check(r, e) : rc;
+}
+
+// Whether it is the very file, and nobody has opened it for more than to read it.
+static bool is_untouched(const struct segment_reader *r) {
+    const struct segment_written *w = r->written;
+    struct stat st;
+    return fstat(r->fd, &st) == 0 && st.st_dev == w->dev && st.st_ino == w->ino &&
+           st.st_ctim.tv_sec == w->changed.tv_sec && st.st_ctim.tv_nsec == w->changed.tv_nsec;
+}
+
+int segment_check_written(struct segment_reader *r, const struct segment_written *written,
+                          struct err *e) {
+    uint8_t frame[SEGMENT_END_SIZE], now[CHECKSUM_SIZE];
+    int rc = begin_check(r, written, frame, e);
+    if (rc) {
+        return rc;
     }
-    if (rc == 0) {
-        rc = check_promise(r, promised, e);
+    checksum_bytes(frame, sizeof frame, now);
+    if (r->file_size != written->sum.file_bytes ||
+        memcmp(now, written->piece[written->pieces - 1], CHECKSUM_SIZE) != 0) {
+        return damaged(r, ALTERED, e);
     }
-    if (rc == 0) {
-        rc = begin_stream(r, e);
-    }
-    r->checked = rc == 0;
-    return rc;
+    rc = r->kept || !is_untouched(r) ? read_all(r, e) : 0;
+    r->sum = written->sum;
+    return rc == 0 ? end_check(r, e) : rc;
 }
 
 // As segment_peek, but for what comes at the end.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -17,6 +18,7 @@
 // long as this, and its files are a third smaller.
 #define LEVEL (-1)
 #define BEGIN_WRITING (4u << 20)
+#define PIECES_MAX ((size_t)1 << 30) // of a file of 16 TB
 // What of a frame is tried out, and the largest block of zstd.
 #define SAMPLES 8
 #define SAMPLE ((size_t)2 << 10)
@@ -28,9 +30,12 @@ struct segment_writer {
     char *path;
     ZSTD_CCtx *zstd;
     struct hash *hash; // of the file
-    struct checksum *checksum;
     uint64_t documents, bytes, file_bytes;
-    uint8_t *in, *out; // of the next zstd frame, and as it goes to the file
+    struct checksum *checksum; // of the piece that is being written
+    size_t piece;              // its bytes
+    struct buf pieces;         // the checksums of those before
+    struct segment_sum sum;    // when it is published
+    uint8_t *in, *out;         // of the next zstd frame, and as it goes to the file
     size_t in_len;
     uint64_t begun; // bytes of the file that the disk was given
 };
@@ -56,6 +61,7 @@ int segment_create(int dirfd, const char *path, struct segment_writer **out, str
     w->out = must_realloc(NULL, SEGMENT_FRAME_BOUND, 1);
     w->hash = hash_new();
     w->checksum = checksum_new();
+    w->pieces = (struct buf)BUF_INIT(PIECES_MAX);
     *out = STEAL(w);
     return 0;
 }
@@ -81,15 +87,35 @@ static int write_bytes(struct segment_writer *w, const void *data, size_t len, s
     if (rc) {
         return err_wrap(e, "%s", w->path);
     }
-    checksum_update(w->checksum, data, len);
     w->file_bytes += len;
     return begin_writing(w, e);
+}
+
+static int end_piece(struct segment_writer *w, struct err *e) {
+    uint8_t sum[CHECKSUM_SIZE];
+    checksum_final(w->checksum, sum);
+    w->piece = 0;
+    return buf_append(&w->pieces, sum, sizeof sum, e);
+}
+
+static int sum_pieces(struct segment_writer *w, const uint8_t *data, size_t len, struct err *e) {
+    int rc = 0;
+    while (rc == 0 && len > 0) {
+        size_t room = SEGMENT_PIECE - w->piece, n = len < room ? len : room;
+        checksum_update(w->checksum, data, n);
+        w->piece += n;
+        rc = n == room ? end_piece(w, e) : 0;
+        data += n;
+        len -= n;
+    }
+    return rc;
 }
 
 // Bytes before the end frame, which has their digest.
 static int write_stream(struct segment_writer *w, const void *data, size_t len, struct err *e) {
     hash_update(w->hash, data, len);
-    return write_bytes(w, data, len, e);
+    int rc = sum_pieces(w, data, len, e);
+    return rc ? rc : write_bytes(w, data, len, e);
 }
 
 static int write_frame(struct segment_writer *w, const uint8_t *data, size_t len, struct err *e) {
@@ -160,11 +186,14 @@ int segment_add(struct segment_writer *w, const uint8_t *doc, size_t len, struct
     return add_bytes(w, doc, len, e);
 }
 
-static int finish(struct segment_writer *w, struct segment_sum *sum, struct err *e) {
+static int finish(struct segment_writer *w, struct err *e) {
     struct segment_end end = {.documents = w->documents, .bytes = w->bytes};
     uint8_t frame[SEGMENT_END_SIZE], whole[HASH_SIZE];
     // Without documents, too, there is a frame: readers of zstd take no file for nothing.
     int rc = w->in_len || w->bytes == 0 ? write_rest(w, e) : 0;
+    if (rc == 0 && w->piece > 0) {
+        rc = end_piece(w, e);
+    }
     if (rc) {
         return rc;
     }
@@ -172,22 +201,37 @@ static int finish(struct segment_writer *w, struct segment_sum *sum, struct err 
     segment_end_write(&end, frame);
     hash_update(w->hash, frame, sizeof frame);
     hash_final(w->hash, whole);
-    rc = write_bytes(w, frame, sizeof frame, e);
-    *sum = (struct segment_sum){.documents = w->documents,
-                                .bytes = w->bytes,
-                                .file_bytes = w->file_bytes,
-                                .has_checksum = true};
-    checksum_final(w->checksum, sum->checksum);
-    hash_hex(whole, sum->digest);
+    rc = sum_pieces(w, frame, sizeof frame, e);
+    rc = rc == 0 ? end_piece(w, e) : rc;
+    rc = rc == 0 ? write_bytes(w, frame, sizeof frame, e) : rc;
+    w->sum = (struct segment_sum){
+        .documents = w->documents, .bytes = w->bytes, .file_bytes = w->file_bytes};
+    hash_hex(whole, w->sum.digest);
     return rc;
 }
 
 int segment_publish(struct segment_writer *w, struct segment_sum *sum, struct err *e) {
-    int rc = finish(w, sum, e);
+    int rc = finish(w, e);
     if (rc == 0) {
         rc = tempfile_publish(&w->file, e);
     }
+    *sum = w->sum;
     return rc ? err_wrap(e, "%s", w->path) : 0;
+}
+
+struct segment_written *segment_written(const struct segment_writer *w) {
+    struct stat st;
+    if (fstatat(w->dir, w->file.name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        return NULL;
+    }
+    struct segment_written *out = must_calloc(1, sizeof *out + w->pieces.len);
+    out->sum = w->sum;
+    out->dev = st.st_dev;
+    out->ino = st.st_ino;
+    out->changed = st.st_ctim;
+    out->pieces = w->pieces.len / CHECKSUM_SIZE;
+    memcpy(out->piece, w->pieces.data, w->pieces.len);
+    return out;
 }
 
 void segment_writer_free(struct segment_writer *w) {
@@ -199,6 +243,7 @@ void segment_writer_free(struct segment_writer *w) {
     ZSTD_freeCCtx(w->zstd);
     hash_free(w->hash);
     checksum_free(w->checksum);
+    buf_free(&w->pieces);
     free(w->in);
     free(w->out);
     free(w->path);

@@ -67,9 +67,10 @@ static uint8_t *make_document(size_t len, unsigned *seed) {
     return doc;
 }
 
-static void write_segment(int dir, const char *path, const size_t *sizes, size_t n,
-                          struct segment_sum *sum) {
+static struct segment_written *write_segment(int dir, const char *path, const size_t *sizes,
+                                             size_t n) {
     struct err e = {0};
+    struct segment_sum sum;
     unsigned seed = 1;
     AUTO_SEGMENT_WRITER struct segment_writer *w = NULL;
     assert_int_equal(segment_create(dir, path, &w, &e), 0);
@@ -78,7 +79,18 @@ static void write_segment(int dir, const char *path, const size_t *sizes, size_t
         assert_int_equal(segment_add(w, doc, sizes[i], &e), 0);
         free(doc);
     }
-    assert_int_equal(segment_publish(w, sum, &e), 0);
+    assert_int_equal(segment_publish(w, &sum, &e), 0);
+    struct segment_written *written = segment_written(w);
+    assert_non_null(written);
+    assert_memory_equal(&written->sum, &sum, sizeof sum);
+    return written;
+}
+
+static int check_written(int dir, const char *path, const struct segment_written *written,
+                         struct err *e) {
+    AUTO_SEGMENT_READER struct segment_reader *r = NULL;
+    int rc = segment_open(dir, path, &r, e);
+    return rc ? rc : segment_check_written(r, written, e);
 }
 
 static int check_file(int dir, const char *path, const struct segment_sum *promised,
@@ -98,14 +110,13 @@ static void comes_out_as_it_went_in(void **state) {
         used[n] = sizes[i];
         n += sizes[i] >= DOC_MIN;
     }
-    struct segment_sum sum;
     struct err e = {0};
-    write_segment(p->fd, "a/b/0001.bson.zst", used, n, &sum);
-    assert_int_equal(sum.documents, n);
+    AUTO_FREE struct segment_written *w = write_segment(p->fd, "a/b/0001.bson.zst", used, n);
+    assert_int_equal(w->sum.documents, n);
     AUTO_SEGMENT_READER struct segment_reader *r = NULL;
     assert_int_equal(segment_open(p->fd, "a/b/0001.bson.zst", &r, &e), 0);
-    assert_int_equal(segment_check(r, &sum, &e), 0);
-    assert_string_equal(segment_reader_sum(r)->digest, sum.digest);
+    assert_int_equal(segment_check(r, &w->sum, &e), 0);
+    assert_string_equal(segment_reader_sum(r)->digest, w->sum.digest);
     unsigned seed = 1;
     uint64_t offset = 0;
     AUTO_BUF struct buf docs = BUF_INIT(64u << 20);
@@ -127,20 +138,19 @@ static void comes_out_as_it_went_in(void **state) {
         assert_int_equal(segment_peek(r, &len, &e), 0);
         assert_int_equal(segment_next(r, &docs, &e), 0);
     }
-    assert_int_equal(sum.bytes, offset);
+    assert_int_equal(w->sum.bytes, offset);
 }
 
 static void may_be_empty(void **state) {
     struct place *p = *state;
-    struct segment_sum sum;
     struct err e = {0};
     AUTO_BUF struct buf doc = BUF_INIT(DOC_MAX);
-    write_segment(p->fd, "empty.bson.zst", NULL, 0, &sum);
+    AUTO_FREE struct segment_written *w = write_segment(p->fd, "empty.bson.zst", NULL, 0);
     AUTO_SEGMENT_READER struct segment_reader *r = NULL;
     assert_int_equal(segment_open(p->fd, "empty.bson.zst", &r, &e), 0);
-    assert_int_equal(segment_check(r, &sum, &e), 0);
+    assert_int_equal(segment_check(r, &w->sum, &e), 0);
     assert_int_equal(segment_next(r, &doc, &e), 0);
-    assert_int_equal(sum.documents + sum.bytes, 0);
+    assert_int_equal(w->sum.documents + w->sum.bytes, 0);
 }
 
 static void is_there_only_when_published(void **state) {
@@ -162,37 +172,29 @@ static void is_there_only_when_published(void **state) {
     assert_int_equal(fstatat(p->fd, ".y.bson.zst.0123456789abcdef.tmp", &st, 0), 0);
 }
 
-static char *small_segment(int dir, struct segment_sum *sum, size_t *len) {
+static char *small_segment(int dir, struct segment_written **written, size_t *len) {
     static const size_t sizes[] = {100, 5, 400, 333, 12, 800, 64, 512, 20, 700};
     struct err e = {0};
     char *data;
-    write_segment(dir, "small.bson.zst", sizes, sizeof sizes / sizeof *sizes, sum);
+    *written = write_segment(dir, "small.bson.zst", sizes, sizeof sizes / sizeof *sizes);
     assert_int_equal(file_read(dir, "small.bson.zst", 1 << 20, &data, len, &e), 0);
     return data;
 }
 
-// As the journal knows it: without the checksum, which only the run that wrote the file has.
-static struct segment_sum by_digest(const struct segment_sum *sum) {
-    assert_true(sum->has_checksum);
-    struct segment_sum out = *sum;
-    out.has_checksum = false;
-    return out;
-}
-
-static void expect_promise_broken(int dir, const struct segment_sum *sum, const char *what,
+// By who has written it, and by the journal.
+static void expect_promise_broken(int dir, const struct segment_written *w, const char *what,
                                   size_t at) {
     struct err e = {0};
-    struct segment_sum journal = by_digest(sum);
-    if (check_file(dir, "damaged", sum, &e) != ERR_DATA ||
-        check_file(dir, "damaged", &journal, &e) != ERR_DATA) {
+    if (check_written(dir, "damaged", w, &e) != ERR_DATA ||
+        check_file(dir, "damaged", &w->sum, &e) != ERR_DATA) {
         fail_msg("%s %zu was not refused: %s", what, at, e.text);
     }
 }
 
 // By the promise and, for files that no journal knows, by the end of the file alone.
-static void expect_refused(int dir, const struct segment_sum *sum, const char *what, size_t at) {
+static void expect_refused(int dir, const struct segment_written *w, const char *what, size_t at) {
     struct err e = {0};
-    expect_promise_broken(dir, sum, what, at);
+    expect_promise_broken(dir, w, what, at);
     if (check_file(dir, "damaged", NULL, &e) != ERR_DATA) {
         fail_msg("%s %zu was not refused: %s", what, at, e.text);
     }
@@ -207,27 +209,27 @@ static void put_damaged(int dir, const char *data, size_t len) {
 
 static void refuses_every_cut(void **state) {
     struct place *p = *state;
-    struct segment_sum sum;
+    AUTO_FREE struct segment_written *w = NULL;
     size_t len;
-    AUTO_FREE char *data = small_segment(p->fd, &sum, &len);
+    AUTO_FREE char *data = small_segment(p->fd, &w, &len);
     for (size_t cut = 0; cut < len; cut++) {
         put_damaged(p->fd, data, cut);
-        expect_refused(p->fd, &sum, "cut at", cut);
+        expect_refused(p->fd, w, "cut at", cut);
     }
     AUTO_FREE char *longer = calloc(1, len + 1);
     memcpy(longer, data, len);
     put_damaged(p->fd, longer, len + 1);
-    expect_refused(p->fd, &sum, "longer by", 1);
+    expect_refused(p->fd, w, "longer by", 1);
 }
 
 static void refuses_flipped_bits(void **state) {
     struct place *p = *state;
-    struct segment_sum sum;
+    AUTO_FREE struct segment_written *w = NULL;
     size_t len;
     struct err e = {0};
     uint64_t seed = 20261123;
-    AUTO_FREE char *data = small_segment(p->fd, &sum, &len);
-    assert_int_equal(check_file(p->fd, "small.bson.zst", &sum, &e), 0);
+    AUTO_FREE char *data = small_segment(p->fd, &w, &len);
+    assert_int_equal(check_written(p->fd, "small.bson.zst", w, &e), 0);
     for (int i = 0; i < FLIPS; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         size_t bit = (size_t)((seed >> 20) % (8 * len));
@@ -235,55 +237,54 @@ static void refuses_flipped_bits(void **state) {
         put_damaged(p->fd, data, len);
         data[bit / 8] ^= (char)(1 << bit % 8);
         // A bit of the end frame that only counts or digests: it is the promise that tells.
-        expect_promise_broken(p->fd, &sum, "flipped bit", bit);
+        expect_promise_broken(p->fd, w, "flipped bit", bit);
     }
 }
 
 static void refuses_another_dump(void **state) {
     struct place *p = *state;
     static const size_t sizes[] = {100, 200};
-    struct segment_sum one, two;
     struct err e = {0};
-    write_segment(p->fd, "one", sizes, 2, &one);
-    write_segment(p->fd, "two", sizes, 1, &two);
-    struct segment_sum journal_one = by_digest(&one), journal_two = by_digest(&two);
-    assert_int_equal(check_file(p->fd, "one", &one, &e), 0);
-    assert_int_equal(check_file(p->fd, "one", &journal_one, &e), 0);
-    assert_int_equal(check_file(p->fd, "one", &journal_two, &e), ERR_DATA);
-    assert_int_equal(check_file(p->fd, "two", &one, &e), ERR_DATA);
+    AUTO_FREE struct segment_written *one = write_segment(p->fd, "one", sizes, 2);
+    AUTO_FREE struct segment_written *two = write_segment(p->fd, "two", sizes, 1);
+    assert_int_equal(check_written(p->fd, "one", one, &e), 0);
+    assert_int_equal(check_file(p->fd, "one", &one->sum, &e), 0);
+    assert_int_equal(check_file(p->fd, "one", &two->sum, &e), ERR_DATA);
+    assert_int_equal(check_written(p->fd, "two", one, &e), ERR_DATA);
     assert_non_null(strstr(e.text, "not as it was written"));
-    assert_int_equal(check_file(p->fd, "two", &journal_one, &e), ERR_DATA);
+    assert_int_equal(check_file(p->fd, "two", &one->sum, &e), ERR_DATA);
     assert_non_null(strstr(e.text, "not the dump that the journal knows"));
 }
 
 // Other tools read it: one zstd stream with the documents back to back.
 static void is_plain_zstd(void **state) {
     struct place *p = *state;
-    struct segment_sum sum;
+    AUTO_FREE struct segment_written *w = NULL;
     size_t len;
-    AUTO_FREE char *data = small_segment(p->fd, &sum, &len);
+    AUTO_FREE char *data = small_segment(p->fd, &w, &len);
     uint8_t out[8192];
     size_t got = ZSTD_decompress(out, sizeof out, data, len);
     assert_false(ZSTD_isError(got));
-    assert_int_equal(got, sum.bytes);
+    assert_int_equal(got, w->sum.bytes);
     // And sha256sum tells what the journal says.
     uint8_t digest[HASH_SIZE];
     char hex[HASH_HEX];
     hash_bytes(data, len, digest);
     hash_hex(digest, hex);
-    assert_string_equal(hex, sum.digest);
-    assert_int_equal(len, sum.file_bytes);
+    assert_string_equal(hex, w->sum.digest);
+    assert_int_equal(len, w->sum.file_bytes);
 }
 
 // A large file is many frames to other tools, and a file of one frame is read as well.
 static void frames_are_of_any_size(void **state) {
     struct place *p = *state;
     static const size_t sizes[] = {3000000, 600, 2000000, 524288, 524287, 700000};
-    struct segment_sum sum;
     struct err e = {0};
     char *data;
     size_t len;
-    write_segment(p->fd, "frames", sizes, sizeof sizes / sizeof *sizes, &sum);
+    AUTO_FREE struct segment_written *w =
+        write_segment(p->fd, "frames", sizes, sizeof sizes / sizeof *sizes);
+    const struct segment_sum sum = w->sum;
     assert_int_equal(file_read(p->fd, "frames", 64 << 20, &data, &len, &e), 0);
     assert_true(ZSTD_findFrameCompressedSize(data, len) < len / 8);
     AUTO_FREE uint8_t *all = malloc(sum.bytes);
@@ -313,6 +314,7 @@ static void noise_is_stored(void **state) {
     const size_t frame = 512 << 10, len = 6 * frame;
     struct segment_sum sum;
     struct err e = {0};
+    AUTO_FREE struct segment_written *written = NULL;
     unsigned seed = 1;
     char *data;
     size_t file;
@@ -323,6 +325,7 @@ static void noise_is_stored(void **state) {
         assert_int_equal(segment_create(p->fd, "noise", &w, &e), 0);
         assert_int_equal(segment_add(w, doc, len, &e), 0);
         assert_int_equal(segment_publish(w, &sum, &e), 0);
+        written = segment_written(w);
     }
     assert_int_equal(file_read(p->fd, "noise", 64 << 20, &data, &file, &e), 0);
     assert_in_range(file, 4 * frame, 4 * frame + 1000);
@@ -333,12 +336,12 @@ static void noise_is_stored(void **state) {
     assert_memory_equal(all, doc, len);
     data[100000] ^= 1;
     put_damaged(p->fd, data, file);
-    expect_refused(p->fd, &sum, "flipped byte", 100000);
+    expect_refused(p->fd, written, "flipped byte", 100000);
     free(data);
 }
 
 // `n` documents of 64 kB of noise, which no compressor makes smaller.
-static void write_noise(int dir, const char *path, size_t n, unsigned seed) {
+static struct segment_written *write_noise(int dir, const char *path, size_t n, unsigned seed) {
     struct segment_sum sum;
     struct err e = {0};
     AUTO_SEGMENT_WRITER struct segment_writer *w = NULL;
@@ -353,6 +356,7 @@ static void write_noise(int dir, const char *path, size_t n, unsigned seed) {
         assert_int_equal(segment_add(w, doc, 65536, &e), 0);
     }
     assert_int_equal(segment_publish(w, &sum, &e), 0);
+    return segment_written(w);
 }
 
 // How a file reads that becomes another dump, just as well formed, after it was checked: all of it
@@ -363,8 +367,8 @@ static int read_exchanged(int dir, size_t n, bool whole) {
     size_t one_len, two_len;
     char *one, *two;
     int rc;
-    write_noise(dir, "one", n, 1);
-    write_noise(dir, "two", n, 2);
+    free(write_noise(dir, "one", n, 1));
+    free(write_noise(dir, "two", n, 2));
     assert_int_equal(file_read(dir, "one", 64 << 20, &one, &one_len, &e), 0);
     assert_int_equal(file_read(dir, "two", 64 << 20, &two, &two_len, &e), 0);
     assert_int_equal(one_len, two_len);
@@ -393,21 +397,60 @@ static void is_checked_again_or_kept(void **state) {
     assert_int_equal(read_exchanged(p->fd, 200, false), ERR_DATA);
 }
 
+// A large file that this process has written is not read before its documents are, as long as
+// nobody has touched it. What changed below the file system is told before anything of that piece
+// comes out.
+static void is_known_to_who_has_written_it(void **state) {
+    struct place *p = *state;
+    struct err e = {0};
+    struct stat st;
+    size_t n = 200, len;
+    char *data;
+    AUTO_FREE struct segment_written *w = write_noise(p->fd, "one", n, 1);
+    assert_int_equal(file_read(p->fd, "one", 64 << 20, &data, &len, &e), 0);
+    AUTO_FREE uint8_t *all = malloc(65536 * n);
+    assert_int_equal(ZSTD_decompress(all, 65536 * n, data, len), 65536 * n);
+    free(data);
+    for (int damaged = 0; damaged < 3; damaged++) {
+        AUTO_SEGMENT_READER struct segment_reader *r = NULL;
+        AUTO_BUF struct buf docs = BUF_INIT(4u * DOC_MAX);
+        if (damaged == 1) {
+            int fd = openat(p->fd, "one", O_RDWR);
+            do { // until the clock of the file system has gone on
+                assert_int_equal(pwrite(fd, "damage", 6, 5000000), 6);
+                assert_int_equal(fstat(fd, &st), 0);
+            } while (memcmp(&st.st_ctim, &w->changed, sizeof st.st_ctim) == 0);
+            close(fd);
+        } else if (damaged == 2) {
+            w->changed = st.st_ctim; // as if the file had always been so
+        }
+        assert_int_equal(segment_open(p->fd, "one", &r, &e), 0);
+        int rc = segment_check_written(r, w, &e);
+        assert_int_equal(rc, damaged == 1 ? ERR_DATA : 0);
+        while (rc == 0 && (rc = segment_next(r, &docs, &e)) > 0) {
+            rc = 0;
+        }
+        assert_int_equal(rc, damaged == 0 ? 0 : ERR_DATA);
+        assert_memory_equal(docs.data, all, docs.len);
+        assert_in_range(docs.len, damaged == 2 ? 4400000 : 0, damaged == 2 ? 5000000 : 65536 * n);
+        assert_true(damaged == 0 ? docs.len == 65536 * n : strstr(e.text, "not as it was") != NULL);
+    }
+}
+
 // An end frame that was made to fit an altered file does not help it: the journal knows the file.
 static void refuses_an_altered_file_with_a_fitting_end(void **state) {
     struct place *p = *state;
-    struct segment_sum sum;
+    AUTO_FREE struct segment_written *w = NULL;
     struct err e = {0};
     size_t len;
-    AUTO_FREE char *data = small_segment(p->fd, &sum, &len);
+    AUTO_FREE char *data = small_segment(p->fd, &w, &len);
     size_t end = len - 64;
     data[end - 1] ^= 1; // of zstd's checksum
     hash_bytes(data, end, (uint8_t *)data + end + 32);
     put_damaged(p->fd, data, len);
-    struct segment_sum journal = by_digest(&sum);
     assert_int_equal(check_file(p->fd, "damaged", NULL, &e), 0);
-    assert_int_equal(check_file(p->fd, "damaged", &sum, &e), ERR_DATA);
-    assert_int_equal(check_file(p->fd, "damaged", &journal, &e), ERR_DATA);
+    assert_int_equal(check_written(p->fd, "damaged", w, &e), ERR_DATA);
+    assert_int_equal(check_file(p->fd, "damaged", &w->sum, &e), ERR_DATA);
     assert_non_null(strstr(e.text, "not the dump that the journal knows"));
 }
 
@@ -423,6 +466,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(frames_are_of_any_size, place_make, place_remove),
         cmocka_unit_test_setup_teardown(noise_is_stored, place_make, place_remove),
         cmocka_unit_test_setup_teardown(is_checked_again_or_kept, place_make, place_remove),
+        cmocka_unit_test_setup_teardown(is_known_to_who_has_written_it, place_make, place_remove),
         cmocka_unit_test_setup_teardown(refuses_an_altered_file_with_a_fitting_end, place_make,
                                         place_remove),
     };
