@@ -46,8 +46,9 @@ struct restore_doc {
     size_t source_len, expected_len;
     size_t source_at, expected_at; // where they are in the batch's buffers
     bool fixed;
-    struct docid id; // of `expected`; type 0: it has none
-    bool zero_time;  // has a top-level Timestamp(0, 0)
+    struct docid id;            // of `expected`; type 0: it has none
+    bool zero_time;             // has a top-level Timestamp(0, 0)
+    uint8_t sum[CHECKSUM_SIZE]; // restore_checksum of `expected`, where the source has `sums`
     enum doc_state state;
     bool updated;                     // differs, but is as the base left it: ours is newer
     const char *class;                // conflict: "different", "updated", "unfixed", "unique-clash"
@@ -77,6 +78,7 @@ struct restore_source {
     const struct fixups *fixups;
     const struct restore_done *done; // skipped; NULL: none
     size_t next_done;
+    bool sums; // are computed while the cache has the documents
 };
 // Fills the next batch that is not done. 1: it holds at least one document; 0: the dump is at its
 // end; negative: ERR_DATA, ERR_IO.

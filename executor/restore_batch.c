@@ -135,6 +135,12 @@ int restore_batch_point(struct restore_batch *b, struct err *e) {
     return 1;
 }
 
+static void sum_up(struct restore_batch *b) {
+    for (size_t i = 0; i < b->n; i++) {
+        restore_checksum(b->docs[i].expected, b->docs[i].expected_len, b->docs[i].sum);
+    }
+}
+
 int restore_batch_put(struct restore_source *s, struct restore_batch *b, const uint8_t *doc,
                       size_t len, struct err *e) {
     size_t at = b->source.len;
@@ -173,5 +179,9 @@ int restore_batch_fill(struct restore_source *s, struct restore_batch *b, struct
         rc = add_next(s, b, e);
         rc = rc == 0 ? segment_peek(s->reader, &len, e) : rc;
     }
-    return rc < 0 ? rc : restore_batch_point(b, e);
+    rc = rc < 0 ? rc : restore_batch_point(b, e);
+    if (rc > 0 && s->sums) {
+        sum_up(b);
+    }
+    return rc;
 }

@@ -85,10 +85,8 @@ static int record_laid(struct restore *r, struct restore_batch *b, struct err *e
     for (size_t i = 0; i < b->n; i++) {
         struct restore_doc *d = &b->docs[i];
         if (d->state == DOC_SENT || (d->state == DOC_REPLACED && d->updated)) {
-            uint8_t sum[CHECKSUM_SIZE];
-            restore_checksum(d->expected, d->expected_len, sum);
             restore_key(&d->id, &key);
-            laid_add(r->laid, key.data, key.len, sum);
+            laid_add(r->laid, key.data, key.len, d->sum);
         }
     }
     return laid_flush(r->laid, e);

@@ -123,7 +123,8 @@ static int run(struct step_run *s, struct err *e) {
     AUTO_LAID_WRITER struct laid_writer *laid = laid_writer_new(s, r.collection);
     r.laid = laid;
     r.recorded = s->result;
-    struct restore_source source = {.reader = reader, .fixups = fixups, .done = &done};
+    struct restore_source source = {
+        .reader = reader, .fixups = fixups, .done = &done, .sums = true};
     return do_batches(&r, &source, e);
 }
 
