@@ -4,8 +4,8 @@
 #include "executor/dump.h"
 #include "site/bson_frame.h"
 
+// One question, and mostly one answer: some 6 MB of MVI's documents. An answer has 16 MB at most.
 #define PAGE_DOCUMENTS 10000
-#define BATCH_DOCUMENTS 1000 // one answer of the server: some 600 kB of MVI's documents
 
 struct page {
     struct dump *d;
@@ -110,7 +110,7 @@ int dump_range(struct dump *d, const bson_t *filter, struct err *e) {
                             .min = &min,
                             .hint = &hint,
                             .limit = PAGE_DOCUMENTS,
-                            .batch_size = BATCH_DOCUMENTS};
+                            .batch_size = PAGE_DOCUMENTS};
     if (s->from_id) {
         int rc = parse_bound(s, "from_id", s->from_id, &min, e);
         if (rc) {
