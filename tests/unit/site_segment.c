@@ -216,9 +216,7 @@ static void refuses_every_cut(void **state) {
         put_damaged(p->fd, data, cut);
         expect_refused(p->fd, w, "cut at", cut);
     }
-    AUTO_FREE char *longer = calloc(1, len + 1);
-    memcpy(longer, data, len);
-    put_damaged(p->fd, longer, len + 1);
+    put_damaged(p->fd, data, len + 1); // file_read has put a zero there
     expect_refused(p->fd, w, "longer by", 1);
 }
 
