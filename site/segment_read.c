@@ -317,7 +317,7 @@ int segment_check(struct segment_reader *r, const struct segment_sum *promised, 
     return rc == 0 ? end_check(r, e) : rc;
 }
 
-// Whether it is the very file, and nobody has opened it for more than to read it.
+// Whether it is the very file, with nothing written to it since it was put in place.
 static bool is_untouched(const struct segment_reader *r) {
     const struct segment_written *w = r->written;
     struct stat st;
