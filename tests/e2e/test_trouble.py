@@ -4,7 +4,6 @@ import glob
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import time
 
@@ -12,7 +11,6 @@ import pytest
 
 from support.migration import Migration
 
-SLOW = {"MVIMIG_FAULT": "journal-after-commit:sleep=60:1+"}
 FAKETIME = sorted(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1"))
 DAY = 86400
 
@@ -22,19 +20,6 @@ def migration(ends, mvimig):
     m = Migration(ends.fill(), mvimig)
     m.plan().ok()
     return m
-
-
-def done(migration):
-    try:
-        return migration.ask("select count(*) from attempt where state = 'done'")[0][0]
-    except sqlite3.OperationalError:
-        return 0
-
-
-def wait_for(migration, running, steps):
-    while done(migration) < steps:
-        assert not running.ended(), running.stderr_so_far()
-        time.sleep(0.01)
 
 
 @pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")
@@ -48,13 +33,18 @@ def test_clock_jumps(migration, jumps):
         os.rename(path + ".new", path)
 
     set_clock(0)
+    held = [migration.ends.path(f"held-{n}") for n in range(len(jumps))]
+    for file in held:
+        open(file, "w", encoding="utf-8").close()
     running = migration.start_apply(env={
-        **SLOW, "LD_PRELOAD": FAKETIME[0], "FAKETIME_TIMESTAMP_FILE": path,
+        "MVIMIG_FAULT": ",".join(f"attempt:hold={file}:{5 * n + 5}+" for n, file in enumerate(held)),
+        "LD_PRELOAD": FAKETIME[0], "FAKETIME_TIMESTAMP_FILE": path,
         "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
         "FAKE_UTIME": "0"})
-    for n, jump in enumerate(jumps):
-        wait_for(migration, running, 5 * (n + 1))
+    for file, jump in zip(held, jumps):
+        running.until_held(file)
         set_clock(jump)
+        os.unlink(file)
     running.wait().ok()
     migration.assert_arrived()
     migration.mvimig.run("audit", migration.work_dir).ok()
@@ -113,9 +103,10 @@ def test_manifests_that_cannot_be_synced(migration):
 @pytest.mark.parametrize("number,status,name", [(signal.SIGTERM, 143, "TERMINATED"),
                                                 (signal.SIGINT, 130, "INTERRUPTED")])
 def test_first_signal_ends_in_good_order(migration, number, status, name):
-    running = migration.start_apply(env=SLOW)
-    wait_for(migration, running, 3)
+    running, held = migration.start_held()
+    running.until_held(held)
     running.signal(number)
+    os.unlink(held)
     ended = running.wait().expect(status)
     assert "mvimig resume" in ended.stderr
     assert migration.ask("select outcome, exit_status from run") == [(name, status)]
@@ -140,12 +131,13 @@ def test_second_signal_ends_at_once(migration):
 
 
 def test_usr1_asks_for_a_line(migration):
-    running = migration.start_apply(env=SLOW)
-    wait_for(migration, running, 1)
+    running, held = migration.start_held()
+    running.until_held(held)
     running.signal(signal.SIGUSR1)
     while "apply " not in running.stderr_so_far():
         assert not running.ended()
         time.sleep(0.02)
+    os.unlink(held)
     running.wait().ok()
 
 
