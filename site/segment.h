@@ -51,7 +51,7 @@ int segment_create(int dirfd, const char *path, struct segment_writer **out, str
 // The document's frame is checked (ERR_DATA).
 int segment_add(struct segment_writer *w, const uint8_t *doc, size_t len, struct err *e);
 int segment_publish(struct segment_writer *w, struct segment_sum *sum, struct err *e);
-// After segment_publish; the caller frees it. NULL when the file is not there any more.
+// After segment_publish; the caller frees it.
 struct segment_written *segment_written(const struct segment_writer *w);
 void segment_writer_free(struct segment_writer *w);
 void segment_writer_cleanup(struct segment_writer **w);
