@@ -37,12 +37,8 @@ static void put(XXH128_hash_t sum, uint8_t out[CHECKSUM_SIZE]) {
     memcpy(out, canonical.digest, CHECKSUM_SIZE);
 }
 
-void checksum_so_far(const struct checksum *c, uint8_t out[CHECKSUM_SIZE]) {
-    put(XXH3_128bits_digest(&c->state), out);
-}
-
 void checksum_final(struct checksum *c, uint8_t out[CHECKSUM_SIZE]) {
-    checksum_so_far(c, out);
+    put(XXH3_128bits_digest(&c->state), out);
     MUST(XXH3_128bits_reset(&c->state) == XXH_OK);
 }
 

@@ -18,8 +18,6 @@ void checksum_update(struct checksum *c, const void *data, size_t len);
 void checksum_final(struct checksum *c, uint8_t out[CHECKSUM_SIZE]);
 // Of bytes that lie together: cheaper than the four calls.
 void checksum_bytes(const void *data, size_t len, uint8_t out[CHECKSUM_SIZE]);
-// The sum of what came so far; more may come.
-void checksum_so_far(const struct checksum *c, uint8_t out[CHECKSUM_SIZE]);
 void checksum_free(struct checksum *c);
 void checksum_cleanup(struct checksum **c);
 #define AUTO_CHECKSUM AUTO(checksum_cleanup)
