@@ -141,25 +141,22 @@ static int read_end(struct segment_reader *r, uint8_t frame[SEGMENT_END_SIZE], s
 // The piece that begins at file_at: it is what it was when it was written, or checked. For a check
 // by digests it is noted.
 static int note_piece(struct segment_reader *r, const uint8_t *piece, size_t len, struct err *e) {
-    uint8_t now[CHECKSUM_SIZE];
     size_t i = r->file_at / SEGMENT_PIECE;
-    if (!r->checked && !r->written) {
+    if (!r->written && !r->checked) {
         hash_update(r->hash, piece, len);
-    }
-    if (r->kept && !r->written) {
+        if (!r->kept) {
+            checksum_bytes(piece, len, r->pieces[i]);
+        }
         return 0;
     }
+    uint8_t now[CHECKSUM_SIZE];
     checksum_bytes(piece, len, now);
-    if (r->written) {
-        return memcmp(now, r->written->piece[i], CHECKSUM_SIZE) != 0 ? damaged(r, ALTERED, e) : 0;
+    const uint8_t *was = r->written ? r->written->piece[i] : r->pieces[i];
+    if (memcmp(now, was, CHECKSUM_SIZE) != 0) {
+        return damaged(r, r->written ? ALTERED : "the file is not what it was when it was checked",
+                       e);
     }
-    if (!r->checked) {
-        memcpy(r->pieces[i], now, CHECKSUM_SIZE);
-        return 0;
-    }
-    return memcmp(now, r->pieces[i], CHECKSUM_SIZE) != 0
-               ? damaged(r, "the file is not what it was when it was checked", e)
-               : 0;
+    return 0;
 }
 
 // Reads one more piece, behind what is left of the compressed bytes.
