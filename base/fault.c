@@ -29,7 +29,7 @@ struct fault {
     atomic_ulong hits;
 };
 
-#define FAULTS_MAX 16
+#define FAULTS_MAX 64
 
 static struct fault faults[FAULTS_MAX];
 static size_t faults_n;

@@ -94,65 +94,69 @@ def test_the_source_steps_down(make_ends, mongod, mvimig):
     m = prepared(make_ends(source=server), mvimig,
                  [numbered(n, x="x" * 200) for n in range(15000)])
     m.plan().ok()
-    run = m.start_apply(env={"MVIMIG_FAULT": "dump.page:sleep=1000"})
-    time.sleep(0.6)
+    run, held = m.start_held(at="dump.page", nth="2")  # the first of the rest
+    run.until_held(held)
     server.client().admin.command("replSetStepDown", 2, secondaryCatchUpPeriodSecs=0, force=True)
+    os.unlink(held)
     run.wait().ok()
     assert_documents_arrived(m)
     assert conflicts(m) == [] and sums(m)[0] == 15000
 
 
 # Servers that are killed again and again: MVIMIG_SERVER_KILLS=50 for the long version (script/crash
-# --servers). Each batch is slowed down, and there are more documents for more kills, so that the
-# work lasts as long as the kills do.
+# --servers). The run waits for each kill, so that none comes when the work is over.
 
 KILLS = int(os.environ.get("MVIMIG_SERVER_KILLS", "6"))
 
 
 def under_way(m, kind):
     """Whether steps of this kind have begun and are not all done."""
-    if not os.path.exists(m.journal_path):
-        return False
     left, tried = m.ask("select sum(state <> 'done'), sum(attempts) from step where kind = ?",
                         kind)[0]
     return bool(left and tried)
 
 
-def kill_again_and_again(server, m, kind, slow):
-    """How many kills met a run in the middle of its steps of that kind, and of all kills."""
+def held_at(fault, files):
+    """The first time it comes to that point it waits for the first of these files, and so on."""
+    return {"MVIMIG_FAULT": ",".join(f"{fault}:hold={file}:{n}" for n, file in enumerate(files, 1))}
+
+
+def kill_again_and_again(server, m, kind, fault):
     chance = random.Random(11)
-    run = m.start_apply(env=slow)
-    met = kills = 0
-    while kills < KILLS:
-        time.sleep(chance.uniform(0.1, 0.9))
-        if run.ended():
-            done = run.wait()
-            if done.rc == 0:
-                break
-            assert done.rc in (3, 13), done  # it had tried in vain often enough
-            run = m.start_resume(slow)
-            time.sleep(0.3)
-        met += under_way(m, kind) and not run.ended()
+    held = [m.ends.path(f"held-{n}") for n in range(KILLS + 1)]  # the last: not done before the end
+    for file in held:
+        open(file, "w", encoding="utf-8").close()
+    run = m.start_apply(env=held_at(fault, held))
+    for n in range(KILLS):
+        while not os.path.exists(f"{held[n]}.met"):
+            if run.ended():
+                done = run.wait()
+                assert done.rc in (3, 13), done  # it had tried in vain often enough
+                run = m.start_resume(held_at(fault, held[n:]))
+            time.sleep(0.01)
+        os.unlink(held[n])
+        time.sleep(chance.uniform(0, 0.05))
         server.kill9()
-        kills += 1
+        assert under_way(m, kind) and not run.ended()
         server.restart()
+    os.unlink(held[KILLS])
     done = run.wait(600)
     while done.rc in (3, 13):
         done = m.resume()
     done.ok()
-    print(f"{kills} kills while {kind} steps ran, {met} of them in the middle")
-    return met, kills
+    print(f"{KILLS} kills, all in the middle of {kind} steps")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind,fault", [("restore", "restore.acknowledged"), ("dump", "dump.page")])
-def test_server_is_killed_again_and_again(make_ends, mongod, mvimig, kind, fault):
+@pytest.mark.parametrize("kind,fault,total", [
+    ("restore", "restore.acknowledged", 1000 * (KILLS + 2)),  # a batch has 1,000
+    ("dump", "dump.page", 10000 * (KILLS + 2)),
+])
+def test_server_is_killed_again_and_again(make_ends, mongod, mvimig, kind, fault, total):
     server = mongod("6.0" if kind == "restore" else "4.2")
-    total = KILLS * 4000
     ends = make_ends(**{"destination" if kind == "restore" else "source": server})
-    m = prepared(ends, mvimig, [numbered(n, x="x" * 500) for n in range(total)])
+    m = prepared(ends, mvimig, [numbered(n, x="x" * 50) for n in range(total)])
     m.plan().ok()
-    met, kills = kill_again_and_again(server, m, kind, {"MVIMIG_FAULT": f"{fault}:sleep=250"})
-    assert met >= KILLS // 2, f"{met} of {kills} kills met it: it was over before"
+    kill_again_and_again(server, m, kind, fault)
     assert_documents_arrived(m)
     assert conflicts(m) == [] and sums(m)[0] == total
