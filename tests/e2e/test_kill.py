@@ -15,8 +15,7 @@ OFTEN = 10  # of one migration; the next then begins
 SEED = int(os.environ.get("MVIMIG_SEED", "1"))
 # What a batch in flight may hold (section 7 of the design): per job, so four at a time.
 BATCH_DOCUMENTS, BATCH_FILES, JOBS = 1000, 2000, 4
-# Stretches a run, so that there are moments to meet.
-SLOW = {"MVIMIG_FAULT": "journal-after-commit:sleep=20:1+"}
+COMMITS = 60  # that wait until they are let on
 
 
 def events(migration):
@@ -36,10 +35,26 @@ def undisturbed(make_ends, mvimig):
             events(migration))
 
 
-def kill_when(running, migration, seen, chance):
-    """SIGKILL a little after the journal has gone on to `seen` events."""
-    while not running.ended() and events(migration) < seen:
-        time.sleep(0.002)
+def kill_when(migration, folder, seen, chance):
+    """SIGKILL a little after the journal has gone on to `seen` events; whether that met the run."""
+    os.mkdir(folder)
+    held = [os.path.join(folder, str(n)) for n in range(1, COMMITS + 1)]
+    for file in held:
+        open(file, "w", encoding="utf-8").close()
+    faults = {"MVIMIG_FAULT": ",".join(f"journal-after-commit:hold={file}:{n}"
+                                       for n, file in enumerate(held, 1))}
+    begun = os.path.exists(migration.journal_path)
+    running = migration.start_resume(faults) if begun else migration.start_apply(env=faults)
+    for file in held:
+        while not os.path.exists(f"{file}.met"):
+            if running.ended():
+                running.wait().ok()
+                return False
+            time.sleep(0.002)
+        enough = events(migration) >= seen
+        os.unlink(file)
+        if enough:
+            break
     time.sleep(chance.uniform(0, 0.03))
     return running.kill9().rc == -9
 
@@ -59,10 +74,8 @@ def kill_often(make_ends, mvimig, before, chance, kills):
     migration = Migration(make_ends().fill(datasets=6, files_per_dataset=60), mvimig, "killed")
     migration.plan().ok()
     killed = 0
-    for _ in range(kills):
-        begun = os.path.exists(migration.journal_path)
-        running = migration.start_resume(SLOW) if begun else migration.start_apply(env=SLOW)
-        killed += kill_when(running, migration,
+    for n in range(kills):
+        killed += kill_when(migration, migration.ends.path(f"held-{n}"),
                             events(migration) + chance.randint(1, 2 * total // kills), chance)
     begun = os.path.exists(migration.journal_path)
     (migration.resume() if begun else migration.apply()).ok()
@@ -143,13 +156,10 @@ def test_terminate_and_resume(ends, mvimig):
 def test_stopped_in_a_step_is_no_failure(ends, mvimig):
     migration = Migration(ends.fill(), mvimig)
     migration.plan().ok()
-    running = migration.start_apply(env={"MVIMIG_FAULT": "restore.acknowledged:sleep=3000"})
-    while not os.path.exists(migration.journal_path) or not events(migration):
-        time.sleep(0.01)
-    while migration.ask("select count(*) from step where kind = 'restore' and state = 'running'") \
-            == [(0,)]:
-        time.sleep(0.01)
+    running, held = migration.start_held(at="restore.acknowledged", nth="1+")
+    running.until_held(held)
     running.signal(15)
+    os.unlink(held)
     assert running.wait().rc == 143
     assert migration.ask("select count(*) from step where state in ('running', 'failed')") == [(0,)]
     assert migration.ask("select count(*) from failures") == [(0,)]
