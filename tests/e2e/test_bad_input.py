@@ -151,13 +151,12 @@ def test_unwritable_work_directory(filled, mvimig):
 
 
 def test_locked(filled, mvimig):
-    import time
     migration = Migration(filled, mvimig)
     migration.plan().ok()
-    running = migration.start_apply(env={"MVIMIG_FAULT": "journal-after-commit:sleep=100:1+"})
-    while not os.path.exists(migration.journal_path):
-        time.sleep(0.02)
+    running, held = migration.start_held()
+    running.until_held(held)
     expect_error(migration.apply(), 11, "another run|held|locked")
+    os.unlink(held)
     running.wait().ok()
 
 

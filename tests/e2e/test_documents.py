@@ -5,7 +5,6 @@ import os
 import random
 import re
 import struct
-import time
 
 import pytest
 from bson import SON, Timestamp, encode
@@ -548,11 +547,10 @@ def test_primary_steps_down(make_ends, mongod, mvimig):
     m = prepared(make_ends(destination=server), mvimig,
                  [numbered(n, x="x" * 200) for n in range(20000)])
     m.plan().ok()
-    fail(server, ["insert"], times="alwaysOn", blockConnection=True, blockTimeMS=100)
-    run = m.start_apply()
-    time.sleep(0.5)
+    run, held = m.start_held(at="restore.acknowledged", nth="3+")
+    run.until_held(held)
     server.client().admin.command("replSetStepDown", 2, secondaryCatchUpPeriodSecs=0, force=True)
-    fail(server, ["insert"], times="off")
+    os.unlink(held)
     run.wait().ok()
     assert_documents_arrived(m)
     assert conflicts(m) == []

@@ -102,11 +102,14 @@ def test_stopped_amid_it(tmp_path, mvimig):
     """A stop does not wait for the end of a large file, and what has arrived is recorded."""
     m = FilesMigration(tmp_path, mvimig)
     large(m)
-    running = m.start(env=faults("ranges-sent:sleep=400:2+"))
+    held = str(tmp_path / "held")
+    open(held, "w", encoding="utf-8").close()
+    running = m.start(env=faults(f"ranges-sent:hold={held}:5+"))
     while marked(m) == 0:
         assert not running.ended()
         time.sleep(0.01)
     running.signal(15)
+    os.unlink(held)
     assert running.wait().rc == 143
     assert m.ask("select state from step") == [("pending",)]
     has = marked(m)

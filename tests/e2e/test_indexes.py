@@ -135,12 +135,14 @@ def test_killed_while_it_is_made(make_ends, failing_server, mvimig):
     m = Migration(ends, mvimig)
     m.plan("--server", "--create-indexes").ok()
     failing_server.fail_command(["createIndexes"], times=1, appName="mvimig",
-                                blockConnection=True, blockTimeMS=1500)
+                                blockConnection=True, blockTimeMS=5000)
     run = m.start_apply()
     while not os.path.exists(m.journal_path) or m.ask(
             "select count(*) from step where kind = 'index' and state = 'running'") != [(1,)]:
         assert not run.ended()
         time.sleep(0.02)
     run.kill9()
+    while there(ends.destination) != there(ends.source):
+        time.sleep(0.02)
     m.resume().ok()
     assert there(ends.destination) == there(ends.source)

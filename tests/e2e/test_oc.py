@@ -108,34 +108,35 @@ def test_large_while_the_forward_drops_all_the_time(make_ends, locked_server, mv
     assert starts > 6
 
 
-def batches(world):
-    try:
-        return world.ask("select count(*) from batch")[0][0]
-    except sqlite3.OperationalError:
-        return 0
+def start_held(world, at, *nths):
+    """An apply that waits at a fault point (base/fault.h) each of these times, and the files that hold
+    it there."""
+    held = [world.ends.path(f"held-{nth}") for nth in nths]
+    for file in held:
+        open(file, "w", encoding="utf-8").close()
+    faults = ",".join(f"{at}:hold={file}:{nth}" for file, nth in zip(held, nths))
+    return world.mvimig.start("apply", world.plan_path, "-c", world.config,
+                              env=world.cluster.env(MVIMIG_FAULT=faults)), held
 
 
 def test_forward_is_killed(world):
-    """Each time that some more batches are done: a slow machine gets as far as any."""
     plan(world)
-    running = world.mvimig.start("apply", world.plan_path, "-c", world.config,
-                                 env=world.cluster.env(**SLOW))
-    killed = seen = 0
-    while not running.ended():
-        if batches(world) >= seen + 5 and world.cluster.kill_forward():
-            seen, killed = batches(world), killed + 1
-        time.sleep(0.02)
+    running, held = start_held(world, "restore.acknowledged", 3, 8, 13)
+    for file in held:
+        running.until_held(file)
+        while not world.cluster.kill_forward():  # it is just being started again
+            assert not running.ended()
+            time.sleep(0.02)
+        os.unlink(file)
     running.wait().ok()
-    assert killed > 1
     world.assert_arrived()
 
 
 def test_killed_run_leaves_nothing_running(world):
     plan(world)
-    running = world.mvimig.start("apply", world.plan_path, "-c", world.config,
-                                 env=world.cluster.env(**SLOW))
-    while not world.cluster.left_running():
-        time.sleep(0.05)
+    running, (held,) = start_held(world, "attempt", "7+")
+    running.until_held(held)
+    assert world.cluster.left_running()
     assert running.kill9().rc == -9
     deadline = time.monotonic() + 30
     while world.cluster.left_running() and time.monotonic() < deadline:
@@ -153,16 +154,13 @@ def test_pod_is_replaced(world):
     cluster = world.cluster
     before = stand_in.FILES_POD
     after = before.replace("x2x7q", "zz9pl")
-    running = world.mvimig.start("apply", world.plan_path, "-c", world.config,
-                                 env=world.cluster.env(MVIMIG_FAULT="files-before-receipt:"
-                                                                    "sleep=300:1+"))
-    while cluster.live_execs() < 2:  # the second is no look at the two roots
-        assert not running.ended(), running.wait()
-        time.sleep(0.005)
+    running, (held,) = start_held(world, "source-read", "9+")
+    running.until_held(held)
     cluster.pods = [p for p in cluster.pods if p["metadata"]["name"] != before]
     cluster.state["pods"] = {after: cluster.state["pods"][before]}
     cluster.save()
     assert cluster.live_execs(kill=True)
+    os.unlink(held)
     time.sleep(1)
     cluster.pods.append(stand_in.pod(after, mounts=[world.ends.destination.data_dir]))
     cluster.save()
@@ -193,12 +191,8 @@ def test_rights_are_what_it_takes(world):
 def test_refused_exec_ends_at_once(world, lost):
     """In mid-run too: it is for a person to mend, and the batch is not tried over and over."""
     plan(world)
-    running = world.mvimig.start("apply", world.plan_path, "-c", world.config,
-                                 env=world.cluster.env(MVIMIG_FAULT="files-before-receipt:"
-                                                                    "sleep=300:1+"))
-    while world.cluster.live_execs() < 2:
-        assert not running.ended(), running.wait()
-        time.sleep(0.005)
+    running, (held,) = start_held(world, "source-read", "9+")
+    running.until_held(held)
     if lost == "right":
         world.cluster.state["rights"] = ["get pods", "list pods", "create pods/portforward",
                                          "get secrets", "list secrets"]
@@ -207,6 +201,7 @@ def test_refused_exec_ends_at_once(world, lost):
     world.cluster.save()
     asked = len(world.cluster.asked())
     assert world.cluster.live_execs(kill=True)
+    os.unlink(held)
     done = running.wait().expect(12)
     assert {"right": "deploy rights", "token": "take a new one"}[lost] in done.stderr
     again = [a for a in world.cluster.asked()[asked:] if "exec" in a["words"]]
@@ -428,12 +423,12 @@ def test_primary_of_several_pods(make_ends, mvimig, tmp_path, replica_set):
     run_plan = ["plan", "-c", migration.config, "--server", "--name", "t", "-o",
                 migration.plan_path]
     mvimig.run(*run_plan, env=cluster.env()).ok()
-    running = mvimig.start("apply", migration.plan_path, "-c", migration.config,
-                           env=cluster.env(**SLOW))
-    while not os.path.exists(migration.journal_path):
-        time.sleep(0.05)
+    migration.cluster = cluster
+    running, (held,) = start_held(migration, "attempt", "7+")
+    running.until_held(held)
     first.client(directConnection=True).admin.command("replSetStepDown", 60,
                                                       secondaryCatchUpPeriodSecs=20, force=True)
+    os.unlink(held)
     done = running.wait().ok()
     assert "is no primary; the next pod" in done.stderr
     migration.assert_arrived()

@@ -6,13 +6,12 @@ import pathlib
 import signal
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
 from support import oracle
 from support.migration import Migration
-
-SLOW = "journal-after-commit:sleep=60:1+"
 
 
 @pytest.fixture
@@ -36,25 +35,10 @@ def stopped(pid):
     return all(state == "T" for state in states)
 
 
-def frozen_inside(migration, running):
-    """Stops the run where it holds the database for writing."""
-    while not begun(migration):
-        assert not running.ended()
-        time.sleep(0.01)
-    while True:
-        running.signal(signal.SIGSTOP)
-        while not stopped(running.pid):
-            time.sleep(0.001)
-        db = sqlite3.connect(migration.journal_path, timeout=0, isolation_level=None)
-        try:
-            db.execute("begin immediate")
-            db.execute("rollback")
-        except sqlite3.OperationalError:
-            return
-        finally:
-            db.close()
-        running.signal(signal.SIGCONT)
-        time.sleep(0.003)
+def freeze(running):
+    running.signal(signal.SIGSTOP)
+    while not stopped(running.pid):
+        time.sleep(0.001)
 
 
 def frozen(migration, running):
@@ -64,9 +48,7 @@ def frozen(migration, running):
         assert not running.ended()
         time.sleep(0.01)
     while True:
-        running.signal(signal.SIGSTOP)
-        while not stopped(running.pid):
-            time.sleep(0.001)
+        freeze(running)
         db = sqlite3.connect(migration.journal_path, timeout=0, isolation_level=None)
         try:
             db.execute("begin exclusive")
@@ -137,9 +119,13 @@ def test_two_migrations_of_the_same_ends_at_once(migration, mvimig):
     """Each has a lock of its own. What one has brought the other finds there, whoever is first."""
     other = Migration(migration.ends, mvimig, "other")
     other.plan().ok()
-    slow = {"MVIMIG_FAULT": "journal-after-commit:sleep=10:1+"}
-    both = [m.start_apply("--jobs", "4", env=slow) for m in (migration, other)]
-    for running in both:
+    both = [m.start_held("--jobs", "4", at="files-before-rename", nth="1+")
+            for m in (migration, other)]
+    for running, held in both:
+        running.until_held(held)
+    for _, held in both:
+        os.unlink(held)
+    for running, _ in both:
         running.wait().ok()
     migration.assert_arrived()
     for m in (migration, other):
@@ -176,12 +162,13 @@ def test_another_migration_brings_the_same_meanwhile(migration, mvimig):
 
 
 def test_unlock_takes_away_from_a_frozen_run(migration):
-    running = migration.start_apply(env={"MVIMIG_FAULT": SLOW})
+    running, held = migration.start_held(at="restore.insert", nth="2+")
     frozen(migration, running)
     migration.apply().expect(11)
     migration.mvimig.run("unlock", migration.work_dir, "--force").ok()
     migration.resume().ok()
     migration.assert_arrived()
+    os.unlink(held)
     wake(migration, running)
     migration.assert_arrived()
     assert migration.ask("select count(*) from event where kind = 'unlocked'") == [(1,)]
@@ -189,13 +176,18 @@ def test_unlock_takes_away_from_a_frozen_run(migration):
 
 def test_unlock_names_a_run_frozen_inside_a_transaction(migration):
     """Its locks cannot be taken from it: the wait for them ends, and nothing was changed."""
-    running = migration.start_apply(env={"MVIMIG_FAULT": "journal-before-commit:sleep=40:1+"})
-    frozen_inside(migration, running)
+    running, held = migration.start_held(at="journal-before-commit", nth="9")
+    running.until_held(held)
+    freeze(running)
+    with closing(sqlite3.connect(migration.journal_path, timeout=0, isolation_level=None)) as db, \
+            pytest.raises(sqlite3.OperationalError, match="locked"):
+        db.execute("begin immediate")
     short = {"MVIMIG_FAULT": "unlock-short-wait:fail"}
     refused = migration.mvimig.start("unlock", migration.work_dir, "--force", env=short).wait()
     told = refused.expect(11).stderr
     assert f"(process {running.pid})" in told and "since 20" in told and "kill -9" in told
     migration.apply().expect(11)  # the lock is still its own
+    os.unlink(held)
     running.signal(signal.SIGCONT)
     running.wait().ok()
     migration.assert_arrived()
@@ -203,19 +195,22 @@ def test_unlock_names_a_run_frozen_inside_a_transaction(migration):
 
 
 def test_taken_over_from_another_host(migration):
-    running = migration.start_apply(env={"MVIMIG_FAULT": SLOW + ",other-host:fail"})
+    running, held = migration.start_held(at="restore.insert", nth="2+",
+                                         faults=["other-host:fail"])
     frozen(migration, running)
     short = {"MVIMIG_FAULT": "owner-short-watch:fail"}
     after = migration.start_resume(env=short).wait().ok()
     assert "elsewhere" in after.stderr and "watching" in after.stderr
     migration.assert_arrived()
+    os.unlink(held)
     wake(migration, running)
     migration.assert_arrived()
     assert migration.ask("select count(*) from event where kind = 'taken-over'") == [(1,)]
 
 
 def test_a_living_owner_elsewhere_is_left_alone(migration):
-    running = migration.start_apply(env={"MVIMIG_FAULT": SLOW + ",other-host:fail"})
+    beats = {"MVIMIG_FAULT": "journal-after-commit:sleep=150:1+,other-host:fail"}
+    running = migration.start_apply(env=beats)
     while not begun(migration):
         time.sleep(0.01)
     short = {"MVIMIG_FAULT": "owner-short-watch:fail"}

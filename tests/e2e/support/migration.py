@@ -30,14 +30,15 @@ class Migration:
     def start_apply(self, *options, env=None):
         return self.mvimig.start("apply", self.plan_path, "-c", self.config, *options, env=env)
 
-    def start_held(self, *options, at="attempt", nth="7+"):
+    def start_held(self, *options, at="attempt", nth="7+", faults=()):
         """An apply that waits at a fault point (base/fault.h), and the file that holds it there: by
         default from the seventh attempt at a step on, when others are done. Remove the file, and it
         goes on."""
-        held = self.ends.path("held")
+        held = self.ends.path(f"held-{self.name}")
         with open(held, "w", encoding="utf-8"):
             pass
-        return self.start_apply(*options, env={"MVIMIG_FAULT": f"{at}:hold={held}:{nth}"}), held
+        faults = ",".join([f"{at}:hold={held}:{nth}", *faults])
+        return self.start_apply(*options, env={"MVIMIG_FAULT": faults}), held
 
     def start_resume(self, env=None):
         return self.mvimig.start("resume", self.work_dir, env=env)
