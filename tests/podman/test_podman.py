@@ -6,10 +6,8 @@ import os
 import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import time
-from contextlib import closing
 
 import pytest
 
@@ -21,7 +19,9 @@ OWNER = 4711
 KILLS = 5
 CONTAINER = "line3-pod-0-line3"
 # Stretches a run, so that there are moments to meet.
-SLOW = "\n            - name: MVIMIG_FAULT\n              value: 'journal-after-commit:sleep=30:1+'"
+HELD = "logs/migrations/held"  # as long as that file is there, each process waits at its third commit
+FAULT = ("\n            - name: MVIMIG_FAULT"
+         f"\n              value: 'journal-after-commit:hold={DATA}/{HELD}:3+'")
 
 
 @pytest.fixture(autouse=True)
@@ -52,17 +52,8 @@ def wait_for(what, condition, seconds=60):
     raise AssertionError(f"waited {seconds} s for {what}\n{said.stdout[-3000:]}{said.stderr[-3000:]}")
 
 
-def events(migration):
-    try:
-        path = f"file:{migration.journal_path}?mode=ro"
-        with closing(sqlite3.connect(path, uri=True, timeout=30)) as db:
-            return db.execute("select count(*) from event").fetchone()[0]
-    except sqlite3.OperationalError:
-        return 0
-
-
-def slowed(manifests):
-    text = re.sub(r"(?m)^ +env:\n +- name: HOME\n +value: /tmp$", lambda m: m[0] + SLOW, manifests)
+def with_fault(manifests):
+    text = re.sub(r"(?m)^ +env:\n +- name: HOME\n +value: /tmp$", lambda m: m[0] + FAULT, manifests)
     assert text != manifests
     return text
 
@@ -137,16 +128,19 @@ def test_killed_and_restarted_by_podman(ends, mvimig):
     manifests = mvimig.run("deploy", "run", "line3", "-c", config, "--server", "--chart", "c",
                            "--release", "r", "--pvc", "vision-data-pvc", "--run-as",
                            f"{OWNER}:{OWNER}", "--output-only").ok().stdout
-    podman("kube", "play", "--network", "host", "--start=false", "-", given=slowed(manifests))
+    podman("kube", "play", "--network", "host", "--start=false", "-", given=with_fault(manifests))
     decode_secret()
+    held = os.path.join(ends.source.data_dir, HELD)
+    open(held, "w", encoding="utf-8").close()
     podman("pod", "start", "line3-pod-0")
 
     for _ in range(KILLS):
-        begun = events(migration)
-        wait_for("the journal to go on", lambda: events(migration) > begun + 8)
+        wait_for("the journal to go on", lambda: os.path.exists(f"{held}.met"))
+        os.unlink(f"{held}.met")
         pid = int(inspect(".State.Pid"))
         os.kill(pid, signal.SIGKILL)
         wait_for("the restart", lambda: int(inspect(".State.Pid")) not in (0, pid))
+    os.unlink(held)
     wait_for("the end", lambda: "idle: done" in podman("logs", CONTAINER) + subprocess.run(
         ["podman", "logs", CONTAINER], capture_output=True, text=True).stderr)
     assert int(inspect(".RestartCount")) >= KILLS
