@@ -19,6 +19,10 @@ from support.ends import End, Ends  # noqa: E402
 from support.files import beside  # noqa: E402
 from support.run import Program  # noqa: E402
 from support.servers import Mongod  # noqa: E402
+from support.stall import stall  # noqa: E402
+
+if "MVIMIG_STALL" in os.environ:
+    stall(float(os.environ["MVIMIG_STALL"]))
 
 _numbers = itertools.count(1)
 
