@@ -102,7 +102,9 @@ static int fail_login(const struct mongo_end *end, const char *text, struct err 
     if (login_broke(text)) {
         return say(end, ERR_RETRY, "login", text, e);
     }
-    say(end, ERR_LOGIN, "login refused", text, e);
+    size_t len = strlen(text); // "Authentication failed.", and more of the sentence comes
+    AUTO_FREE char *head = must_strndup(text, len && text[len - 1] == '.' ? len - 1 : len);
+    say(end, ERR_LOGIN, "login refused", head, e);
     mongo_probe_login(end, e);
     return e->code;
 }

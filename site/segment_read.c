@@ -43,7 +43,11 @@ struct segment_reader {
 };
 
 static int damaged(const struct segment_reader *r, const char *what, struct err *e) {
-    return err_set(e, ERR_DATA, "%s: byte %llu: %s", r->path, (unsigned long long)r->offset, what);
+    if (r->offset == 0) {
+        return err_set(e, ERR_DATA, "%s: %s", r->path, what);
+    }
+    return err_set(e, ERR_DATA, "%s: byte %llu of its documents: %s", r->path,
+                   (unsigned long long)r->offset, what);
 }
 
 int segment_open(int dirfd, const char *path, struct segment_reader **out, struct err *e) {
