@@ -14,9 +14,9 @@
 #include "site/segment.h"
 #include "site/segment_private.h"
 
-// The servers need the processor more than the disk needs the space: with level -1 files are a fifth
-// smaller, and small documents cost a fifth more CPU time in all; level 1 makes them 45 % smaller, and
-// costs more still.
+// The servers need the processor more than the disk needs the space: with level -1 files are a
+// fifth smaller, and small documents cost a fifth more CPU time in all; level 1 makes them 45 %
+// smaller, and costs more still.
 #define LEVEL (-8)
 #define BEGIN_WRITING (4u << 20)
 #define PIECES_MAX ((size_t)1 << 30) // of a file of 16 TB
