@@ -5,6 +5,7 @@ import os
 import random
 import re
 import struct
+import time
 
 import pytest
 from bson import SON, Timestamp, encode
@@ -547,10 +548,13 @@ def test_primary_steps_down(make_ends, mongod, mvimig):
     m = prepared(make_ends(destination=server), mvimig,
                  [numbered(n, x="x" * 200) for n in range(20000)])
     m.plan().ok()
-    run, held = m.start_held(at="restore.acknowledged", nth="3+")
-    run.until_held(held)
-    server.client().admin.command("replSetStepDown", 2, secondaryCatchUpPeriodSecs=0, force=True)
-    os.unlink(held)
+    fail(server, ["insert"], times=1, blockConnection=True, blockTimeMS=5000)
+    run = m.start_apply()
+    admin = server.client().admin
+    while not admin.command("currentOp", {"command.insert": PLACE})["inprog"]:
+        assert not run.ended()
+        time.sleep(0.02)
+    admin.command("replSetStepDown", 2, secondaryCatchUpPeriodSecs=0, force=True)
     run.wait().ok()
     assert_documents_arrived(m)
     assert conflicts(m) == []
