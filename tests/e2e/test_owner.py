@@ -61,6 +61,18 @@ def frozen(migration, running):
             db.close()
 
 
+def frozen_before_an_insert(migration, *faults):
+    """A run of which all is done but one restore: frozen, it has nothing of files under way, which
+    whoever takes over would have to leave to it. And the file that holds it there once it is awake."""
+    running, held = migration.start_held(at="restore.insert", nth="2", faults=faults)
+    running.until_held(held)
+    while migration.ask("select count(*) from step where state <> 'done'") != [(1,)]:
+        assert not running.ended()
+        time.sleep(0.02)
+    frozen(migration, running)
+    return running, held
+
+
 def destination(migration):
     return (oracle.documents(migration.ends.destination.db),
             oracle.tree(migration.ends.destination.data_dir))
@@ -162,8 +174,7 @@ def test_another_migration_brings_the_same_meanwhile(migration, mvimig):
 
 
 def test_unlock_takes_away_from_a_frozen_run(migration):
-    running, held = migration.start_held(at="restore.insert", nth="2+")
-    frozen(migration, running)
+    running, held = frozen_before_an_insert(migration)
     migration.apply().expect(11)
     migration.mvimig.run("unlock", migration.work_dir, "--force").ok()
     migration.resume().ok()
@@ -195,9 +206,7 @@ def test_unlock_names_a_run_frozen_inside_a_transaction(migration):
 
 
 def test_taken_over_from_another_host(migration):
-    running, held = migration.start_held(at="restore.insert", nth="2+",
-                                         faults=["other-host:fail"])
-    frozen(migration, running)
+    running, held = frozen_before_an_insert(migration, "other-host:fail")
     short = {"MVIMIG_FAULT": "owner-short-watch:fail"}
     after = migration.start_resume(env=short).wait().ok()
     assert "elsewhere" in after.stderr and "watching" in after.stderr
