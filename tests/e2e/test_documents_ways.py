@@ -7,6 +7,7 @@ import time
 import pytest
 
 from support.lossy import Lossy
+from support.run import hold
 from support.servers import Mongod
 from test_documents import arrived, assert_documents_arrived, conflicts, fail, numbered, prepared
 from test_documents import sums
@@ -116,23 +117,16 @@ def under_way(m, kind):
     return bool(left and tried)
 
 
-def held_at(fault, files):
-    """The first time it comes to that point it waits for the first of these files, and so on."""
-    return {"MVIMIG_FAULT": ",".join(f"{fault}:hold={file}:{n}" for n, file in enumerate(files, 1))}
-
-
 def kill_again_and_again(server, m, kind, fault):
     chance = random.Random(11)
     held = [m.ends.path(f"held-{n}") for n in range(KILLS + 1)]  # the last: not done before the end
-    for file in held:
-        open(file, "w", encoding="utf-8").close()
-    run = m.start_apply(env=held_at(fault, held))
+    run = m.start_apply(env={"MVIMIG_FAULT": hold(fault, dict(enumerate(held, 1)))})
     for n in range(KILLS):
         while not os.path.exists(f"{held[n]}.met"):
             if run.ended():
                 done = run.wait()
                 assert done.rc in (3, 13), done  # it had tried in vain often enough
-                run = m.start_resume(held_at(fault, held[n:]))
+                run = m.start_resume({"MVIMIG_FAULT": hold(fault, dict(enumerate(held[n:], 1)))})
             time.sleep(0.01)
         os.unlink(held[n])
         time.sleep(chance.uniform(0, 0.05))

@@ -11,6 +11,7 @@ import bson.json_util
 import pytest
 from support import oracle, rawbson
 from support.migration import Migration
+from support.run import hold
 from test_documents import PLACE, numbered, odd_documents, put
 
 MANIFEST = "mvimig-manifest.json"
@@ -195,10 +196,8 @@ def test_a_source_that_is_killed_and_comes_back(make_ends, mvimig, mongod):
     ends = make_ends(source=source)
     put(ends.source.db, PLACE, [numbered(n, x=n) for n in range(12000)])
     waits = ends.path("waits")
-    with open(waits, "w", encoding="utf-8"):
-        pass
     running = mvimig.start("dump", "-c", ends.write_config(), "--server", "-o", ends.path("b"),
-                           env={"MVIMIG_FAULT": f"dump.page:hold={waits}:2"})  # of two pages
+                           env={"MVIMIG_FAULT": hold("dump.page", {2: waits})})  # of two pages
     while not leftovers(ends.folder):
         assert not running.ended(), running.wait()
         time.sleep(0.02)

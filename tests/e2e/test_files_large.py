@@ -9,6 +9,7 @@ import pytest
 
 from support import files
 from support.files import FilesMigration, beside
+from support.run import hold
 
 SMALL = "ranges-small:fail:1+"
 RANGE = 256 << 10
@@ -103,8 +104,7 @@ def test_stopped_amid_it(tmp_path, mvimig):
     m = FilesMigration(tmp_path, mvimig)
     large(m)
     held = str(tmp_path / "held")
-    open(held, "w", encoding="utf-8").close()
-    running = m.start(env=faults(f"ranges-sent:hold={held}:5+"))
+    running = m.start(env=faults(hold("ranges-sent", {"5+": held})))
     while marked(m) == 0:
         assert not running.ended()
         time.sleep(0.01)

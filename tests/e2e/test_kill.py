@@ -9,6 +9,7 @@ import pytest
 
 from support import oracle
 from support.migration import Migration, forget_shared_times
+from support.run import hold
 
 KILLS = int(os.environ.get("MVIMIG_KILLS", "10"))
 OFTEN = 10  # of one migration; the next then begins
@@ -39,10 +40,7 @@ def kill_when(migration, folder, seen, chance):
     """SIGKILL a little after the journal has gone on to `seen` events; whether that met the run."""
     os.mkdir(folder)
     held = [os.path.join(folder, str(n)) for n in range(1, COMMITS + 1)]
-    for file in held:
-        open(file, "w", encoding="utf-8").close()
-    faults = {"MVIMIG_FAULT": ",".join(f"journal-after-commit:hold={file}:{n}"
-                                       for n, file in enumerate(held, 1))}
+    faults = {"MVIMIG_FAULT": hold("journal-after-commit", dict(enumerate(held, 1)))}
     begun = os.path.exists(migration.journal_path)
     running = migration.start_resume(faults) if begun else migration.start_apply(env=faults)
     for file in held:

@@ -12,6 +12,7 @@ import pytest
 from support import cluster as stand_in
 from support.ends import End
 from support.migration import Migration
+from support.run import hold
 from support.servers import Mongod, User
 
 # Long enough to meet it in the middle.
@@ -112,9 +113,7 @@ def start_held(world, at, *nths):
     """An apply that waits at a fault point (base/fault.h) each of these times, and the files that hold
     it there."""
     held = [world.ends.path(f"held-{nth}") for nth in nths]
-    for file in held:
-        open(file, "w", encoding="utf-8").close()
-    faults = ",".join(f"{at}:hold={file}:{nth}" for file, nth in zip(held, nths))
+    faults = hold(at, dict(zip(nths, held)))
     return world.mvimig.start("apply", world.plan_path, "-c", world.config,
                               env=world.cluster.env(MVIMIG_FAULT=faults)), held
 

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from support.migration import Migration
+from support.run import hold
 
 FAKETIME = sorted(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1"))
 DAY = 86400
@@ -34,10 +35,8 @@ def test_clock_jumps(migration, jumps):
 
     set_clock(0)
     held = [migration.ends.path(f"held-{n}") for n in range(len(jumps))]
-    for file in held:
-        open(file, "w", encoding="utf-8").close()
     running = migration.start_apply(env={
-        "MVIMIG_FAULT": ",".join(f"attempt:hold={file}:{5 * n + 5}+" for n, file in enumerate(held)),
+        "MVIMIG_FAULT": hold("attempt", {f"{5 * n + 5}+": file for n, file in enumerate(held)}),
         "LD_PRELOAD": FAKETIME[0], "FAKETIME_TIMESTAMP_FILE": path,
         "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
         "FAKE_UTIME": "0"})

@@ -4,6 +4,7 @@ import re
 import sqlite3
 
 from . import oracle
+from .run import hold
 
 # What holds the objects of one user. Several steps, and other servers, write into these: they get
 # owner and mode, and whatever time the last of them leaves.
@@ -35,9 +36,7 @@ class Migration:
         default from the seventh attempt at a step on, when others are done. Remove the file, and it
         goes on."""
         held = self.ends.path(f"held-{self.name}")
-        with open(held, "w", encoding="utf-8"):
-            pass
-        faults = ",".join([f"{at}:hold={held}:{nth}", *faults])
+        faults = ",".join([hold(at, {nth: held}), *faults])
         return self.start_apply(*options, env={"MVIMIG_FAULT": faults}), held
 
     def start_resume(self, env=None):

@@ -110,6 +110,15 @@ class Running:
                       time.monotonic() - self._started)
 
 
+def hold(at, files):
+    """For MVIMIG_FAULT (base/fault.h): at its Nth time at that point a run waits as long as the file
+    is there that is given for N, or "N+". The files are made."""
+    for path in files.values():
+        with open(path, "w", encoding="utf-8"):
+            pass
+    return ",".join(f"{at}:hold={path}:{nth}" for nth, path in files.items())
+
+
 class Program:
     """mvimig, with the secrets it must not tell."""
 
